@@ -1,0 +1,179 @@
+"""The management protocol: what `mesh.api.<verb>` takes and answers, as JSON structs.
+
+One request struct per verb; every answer is `Answer` holding either `result` or `error`. The
+service side is `scaler.api`, the client side `mesh.management`. Ring: values.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from mesh.records import Artifact, ProvisioningState
+from mesh.spec.deployment import DeploymentSpec
+from mesh.spec.endpoint import EndpointSpec
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why a verb was refused: `code` is that of a `mesh.errors` class."""
+
+    code: str
+    message: str
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The answer to any verb; exactly one of the two fields is set."""
+
+    result: msgspec.Raw | None = None
+    error: Failure | None = None
+
+
+class Name(msgspec.Struct, frozen=True, kw_only=True):
+    """Which endpoint. Verbs: endpoint.get, endpoint.delete, endpoint.credentials."""
+
+    name: str
+
+
+class DeploymentName(msgspec.Struct, frozen=True, kw_only=True):
+    """Which deployment. Verbs: deployment.get, deployment.delete."""
+
+    endpoint: str
+    name: str
+
+
+class Nothing(msgspec.Struct, frozen=True, kw_only=True):
+    """No argument. Verbs: endpoint.list, status."""
+
+
+class DeploymentList(msgspec.Struct, frozen=True, kw_only=True):
+    """Deployments of one endpoint, or of all (None). Verb: deployment.list."""
+
+    endpoint: str | None = None
+
+
+class EndpointPut(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole endpoint. Verbs: endpoint.create (must not exist), endpoint.update (must exist).
+
+    `revision`: the config revision the caller saw; an update of anything newer is a conflict.
+    """
+
+    spec: EndpointSpec
+    revision: int | None = None
+
+
+class DeploymentPut(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole deployment, its folders already in the artifact store.
+
+    Verbs: deployment.create, deployment.update.
+    """
+
+    spec: DeploymentSpec
+    code: Artifact | None = None
+    model: Artifact | None = None
+    all_traffic: bool = False
+    revision: int | None = None
+
+
+class Scale(msgspec.Struct, frozen=True, kw_only=True):
+    """A new instance count. Verb: deployment.scale."""
+
+    endpoint: str
+    name: str
+    instance_count: int
+
+
+class RegenerateKeys(msgspec.Struct, frozen=True, kw_only=True):
+    """Replace one key, by a given or a random one. Verb: endpoint.regenerate_keys."""
+
+    name: str
+    key_type: Literal["primary", "secondary"] = "primary"
+    key_value: str | None = None
+
+
+class Credentials(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """An endpoint's keys."""
+
+    primary_key: str
+    secondary_key: str
+
+
+class InstanceView(msgspec.Struct, frozen=True, kw_only=True):
+    """One instance as its last heartbeat told."""
+
+    instance: str
+    generation: int
+    state: str
+    reason: str = ""
+    pid: int = 0
+    host: str = ""
+    slots: int = 0
+    in_flight: int = 0
+    cpu_percent: float = 0.0
+    memory_bytes: int = 0
+    metrics_url: str = ""
+
+
+class DeploymentView(msgspec.Struct, frozen=True, kw_only=True):
+    """A deployment as people see it."""
+
+    name: str
+    endpoint_name: str
+    provisioning_state: ProvisioningState
+    reason: str = ""
+    generation: int = 0
+    serving_generation: int = 0
+    instance_count: int = 0
+    ready_instances: int = 0
+    traffic: int = 0
+    mirror_traffic: int = 0
+    queue: dict[str, int] = {}
+    instances: list[InstanceView] = []
+    spec: dict[str, Any] = {}
+    revision: int = 0
+    code: Artifact | None = None
+    model: Artifact | None = None
+    created_at_s: float = 0.0
+    modified_at_s: float = 0.0
+    warnings: list[str] = []
+
+
+class EndpointView(msgspec.Struct, frozen=True, kw_only=True):
+    """An endpoint as people see it. `scoring_uri` is empty while no gateway is known."""
+
+    name: str
+    kind: str
+    auth_mode: str
+    provisioning_state: ProvisioningState
+    scoring_uri: str = ""
+    traffic: dict[str, int] = {}
+    mirror_traffic: dict[str, int] = {}
+    deployments: list[str] = []
+    description: str = ""
+    tags: dict[str, str] = {}
+    spec: dict[str, Any] = {}
+    revision: int = 0
+    created_at_s: float = 0.0
+    modified_at_s: float = 0.0
+    warnings: list[str] = []
+
+
+class GatewayView(msgspec.Struct, frozen=True, kw_only=True):
+    """One gateway as its last heartbeat told."""
+
+    gateway: str
+    url: str
+    pid: int
+    host: str
+    revision: int
+    pending: int
+    memory_bytes: int
+
+
+class StatusView(msgspec.Struct, frozen=True, kw_only=True):
+    """The mesh at a glance."""
+
+    revision: int
+    gateways: list[GatewayView]
+    endpoints: list[EndpointView]
+    deployments: list[DeploymentView]

@@ -1,0 +1,11 @@
+"""The one door to NATS: nothing outside this package imports the client library.
+
+Ring: adapter. See `mesh.bus.connection` for the connection, `bucket` for key-value buckets and
+`objects` for the object store.
+"""
+
+from mesh.bus.bucket import Bucket, Entry
+from mesh.bus.connection import ApiError, Bus, Message, Subscription
+from mesh.bus.objects import ObjectBucket
+
+__all__ = ["ApiError", "Bucket", "Bus", "Entry", "Message", "ObjectBucket", "Subscription"]

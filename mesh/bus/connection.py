@@ -1,0 +1,309 @@
+"""A connection to the broker: publish, request, subscribe, and the raw JetStream API.
+
+Owns the client's settings (fast reconnects, bounded waits) and the translation of its exceptions.
+Knows nothing of endpoints or deployments. Ring: adapter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any, ClassVar, Final, Protocol, Self
+
+import nats
+import nats.errors
+import nats.js.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from mesh.errors import BusError, BusTimeoutError, MeshError, PayloadTooLargeError, translate
+
+log = logging.getLogger("mesh.bus")
+
+OLDEST_SERVER: Final = (2, 11)
+HEADROOM_BYTES: Final = 64 * 1024
+API_TIMEOUT_S: Final = 5.0
+
+FOREIGN: Final[dict[type[BaseException], type[MeshError]]] = {
+    nats.errors.MaxPayloadError: PayloadTooLargeError,
+    nats.errors.TimeoutError: BusTimeoutError,
+    TimeoutError: BusTimeoutError,
+    nats.errors.Error: BusError,
+    OSError: BusError,
+}
+
+
+class Message(Protocol):
+    """A message as a callback gets it. `headers` is None when there are none."""
+
+    @property
+    def subject(self) -> str: ...
+    @property
+    def reply(self) -> str: ...
+    @property
+    def data(self) -> bytes: ...
+    @property
+    def headers(self) -> dict[str, str] | None: ...
+
+
+def _hosts(url: str) -> str:
+    """The addresses without the credentials that may stand in them."""
+    return ", ".join(part.rsplit("@", 1)[-1].removeprefix("nats://") for part in url.split(","))
+
+
+@contextlib.contextmanager
+def _instead_of_timeout(error: MeshError) -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError as exc:
+        raise error from exc
+
+
+Callback = Callable[[Msg], Awaitable[None]]
+
+
+class Subscription(Protocol):
+    """A running subscription."""
+
+    @property
+    def delivered(self) -> int:
+        """Messages handed to the callback so far."""
+
+    async def unsubscribe(self) -> None: ...
+    async def drain(self) -> None: ...
+
+
+class ApiError(BusError):
+    """The broker refused an operation on a stream, a consumer or a bucket."""
+
+    code: ClassVar[str] = "bus_refused"
+    retryable = False
+
+    def __init__(self, message: str, *, err_code: int, status: int) -> None:
+        super().__init__(message)
+        self.err_code = err_code
+        self.status = status
+
+
+class Bus:
+    """A connection to NATS that says so when the broker is away instead of buffering silently."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._on_reconnect: list[Callable[[], Awaitable[None]]] = []
+        self._reconnect_task: asyncio.Task[None] | None = None
+        self.closed = asyncio.Event()
+
+    def __repr__(self) -> str:
+        state = "connected" if self.is_connected else "away"
+        return f"<Bus {state} to {self.server_version} of {self.url}>"
+
+    @classmethod
+    async def connect(
+        cls,
+        url: str,
+        *,
+        name: str,
+        user: str = "",
+        password: str = "",
+        inbox_prefix: str = "_INBOX",
+        timeout_s: float = 5.0,
+    ) -> Self:
+        """Connect, waiting at most `timeout_s` for the first server.
+
+        Args:
+            url: one address or several, separated by commas; credentials may stand in it.
+            name: how the connection is called in the broker's monitoring.
+            user: user name, if not part of the address.
+            password: password, if not part of the address.
+            inbox_prefix: what this role's reply inboxes start with.
+            timeout_s: seconds to wait for a server that accepts us.
+
+        Raises:
+            BusError: no server, wrong credentials, or a server older than 2.11.
+        """
+        bus = cls(Client())
+        options: dict[str, Any] = {"user": user, "password": password} if user else {}
+        unreachable = BusError(f"no nats-server answered at {_hosts(url)} within {timeout_s:g} s")
+        with translate(FOREIGN, url=url), _instead_of_timeout(unreachable):
+            await asyncio.wait_for(
+                bus._client.connect(
+                    url.split(","),
+                    name=name,
+                    inbox_prefix=inbox_prefix,
+                    allow_reconnect=True,
+                    max_reconnect_attempts=-1,
+                    reconnect_time_wait=0.2,  # type: ignore[arg-type]  # seconds, floats work
+                    connect_timeout=2,
+                    ping_interval=5,
+                    max_outstanding_pings=2,
+                    pending_size=8 << 20,
+                    drain_timeout=5,
+                    error_cb=bus._note_error,
+                    disconnected_cb=bus._note_disconnected,
+                    reconnected_cb=bus._note_reconnected,
+                    closed_cb=bus._note_closed,
+                    **options,
+                ),
+                timeout_s,
+            )
+        await bus._refuse_old_server()
+        return bus
+
+    async def _refuse_old_server(self) -> None:
+        version = self._client.connected_server_version
+        if (version.major, version.minor) >= OLDEST_SERVER:
+            return
+        await self.close()
+        raise BusError(
+            f"nats-server {version.major}.{version.minor} at {self.url} is too old: "
+            f"2.11 or newer is needed (older ones drop settings without a word)"
+        )
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a publish would reach the broker now."""
+        return self._client.is_connected
+
+    @property
+    def max_body_bytes(self) -> int:
+        """The largest body that fits a message beside its headers."""
+        return int(self._client.max_payload) - HEADROOM_BYTES
+
+    @property
+    def server_version(self) -> str:
+        """The broker's version, such as 2.15.1."""
+        return str(self._client._server_info.get("version", ""))
+
+    @property
+    def url(self) -> str:
+        """The server in use, without credentials."""
+        connected = self._client.connected_url
+        return f"{connected.hostname}:{connected.port}" if connected else "nowhere"
+
+    @property
+    def client(self) -> Client:
+        """The client underneath, for this package's other modules."""
+        return self._client
+
+    async def publish(
+        self,
+        subject: str,
+        body: bytes = b"",
+        *,
+        reply: str = "",
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        """Hand a message to the connection.
+
+        Raises:
+            BusError: the broker is away; nothing was buffered.
+            PayloadTooLargeError: the body is larger than the broker takes.
+        """
+        if not self._client.is_connected:
+            raise BusError("the broker is away")
+        try:
+            await self._client.publish(subject, body, reply, headers)
+        except nats.errors.Error as exc:
+            with translate(FOREIGN, subject=subject):
+                raise exc
+
+    async def request(
+        self,
+        subject: str,
+        body: bytes = b"",
+        *,
+        headers: dict[str, str] | None = None,
+        timeout_s: float = API_TIMEOUT_S,
+    ) -> Message:
+        """Ask and wait for one answer.
+
+        Raises:
+            BusTimeoutError: no answer in time.
+            BusError: nobody listens there, or the broker is away.
+        """
+        if not self._client.is_connected:
+            raise BusError("the broker is away")
+        with translate(FOREIGN, subject=subject):
+            return await self._client.request(subject, body, timeout=timeout_s, headers=headers)
+
+    async def subscribe(
+        self, subject: str, callback: Callback, *, queue: str = ""
+    ) -> Subscription:
+        """Call `callback` with each message, one after another, without a limit in bytes."""
+        with translate(FOREIGN, subject=subject):
+            return await self._client.subscribe(
+                subject, queue, cb=callback, pending_bytes_limit=0
+            )
+
+    def new_inbox(self) -> str:
+        """A subject that only this connection's role may listen on."""
+        return str(self._client.new_inbox())
+
+    async def flush(self) -> None:
+        """Wait until the broker has seen everything published so far."""
+        with translate(FOREIGN):
+            await self._client.flush()
+
+    async def api(
+        self, verb: str, payload: Mapping[str, Any] | None = None, timeout_s: float = API_TIMEOUT_S
+    ) -> dict[str, Any]:
+        """Call `$JS.API.<verb>`.
+
+        Raises:
+            ApiError: the broker refused; `err_code` says why.
+            BusError: no JetStream, or the broker is away.
+        """
+        body = json.dumps(payload).encode() if payload is not None else b""
+        message = await self.request(f"$JS.API.{verb}", body, timeout_s=timeout_s)
+        answer: dict[str, Any] = json.loads(message.data)
+        if error := answer.get("error"):
+            raise ApiError(
+                f"{verb}: {error.get('description', 'refused')}",
+                err_code=int(error.get("err_code", 0)),
+                status=int(error.get("code", 0)),
+            )
+        return answer
+
+    def on_reconnect(self, callback: Callable[[], Awaitable[None]]) -> None:
+        """Run `callback` after each reconnect, in the order of registration."""
+        self._on_reconnect.append(callback)
+
+    async def close(self) -> None:
+        """Deliver what has arrived, send what is pending, and disconnect. Harmless twice."""
+        if self._client.is_closed:
+            return
+        if self._reconnect_task is not None:
+            self._reconnect_task.cancel()
+        if self._client.is_connected:
+            with translate(FOREIGN):
+                await self._client.drain()
+        else:
+            await self._client.close()
+
+    async def _note_error(self, exc: Exception) -> None:
+        log.warning("bus.error %s", exc or type(exc).__name__)
+
+    async def _note_disconnected(self) -> None:
+        if not self._client.is_draining and not self._client.is_closed:
+            log.warning("bus.away")
+
+    async def _note_reconnected(self) -> None:
+        """Run the callbacks in a task: the client waits for this function before it reads on."""
+        log.info("bus.reconnected url=%s", self.url)
+        if self._reconnect_task is not None:
+            self._reconnect_task.cancel()
+        self._reconnect_task = asyncio.create_task(self._run_reconnect_steps())
+
+    async def _run_reconnect_steps(self) -> None:
+        for callback in self._on_reconnect:
+            try:
+                await callback()
+            except BusError as exc:
+                log.warning("bus.reconnect_step_failed %s", exc)
+
+    async def _note_closed(self) -> None:
+        self.closed.set()

@@ -1,0 +1,168 @@
+"""Every error the project raises on purpose, and the door foreign errors come in through.
+
+An error says *what failed*. What to do about it is decided elsewhere: HTTP statuses in
+`gateway.edge`, redelivery in `mesh.settle`, exit codes in `mesh.cli`. Ring: values.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import ClassVar
+
+
+class MeshError(Exception):
+    """Something inside the mesh went wrong."""
+
+    code: ClassVar[str] = "internal"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str | None = None, **context: object) -> None:
+        self.context = context
+        super().__init__(message or (self.__doc__ or "").strip().splitlines()[0])
+
+    @property
+    def message(self) -> str:
+        """The text for the person who caused or sees the error."""
+        return str(self)
+
+
+class RequestError(MeshError):
+    """The request cannot be served as it was sent."""
+
+    code = "invalid_request"
+
+
+class UnauthorizedError(RequestError):
+    """The request carries no valid key for this endpoint."""
+
+    code = "unauthorized"
+
+
+class ForbiddenError(RequestError):
+    """The caller may not do this."""
+
+    code = "forbidden"
+
+
+class NotFoundError(RequestError):
+    """No such endpoint or deployment."""
+
+    code = "not_found"
+
+
+class ConflictError(RequestError):
+    """Somebody else changed this first, or it already exists."""
+
+    code = "conflict"
+
+
+class PayloadTooLargeError(RequestError):
+    """The body is larger than the endpoint accepts."""
+
+    code = "too_large"
+
+
+class HeadersTooLargeError(RequestError):
+    """The request headers are larger than the gateway accepts."""
+
+    code = "headers_too_large"
+
+
+class CapacityError(MeshError):
+    """The deployment cannot take more work now."""
+
+    code = "capacity"
+    retryable = True
+
+
+class QueueFullError(CapacityError):
+    """The deployment's queue is full."""
+
+    code = "queue_full"
+
+
+class NoWorkerError(CapacityError):
+    """The deployment has failed and has no instance that could answer."""
+
+    code = "no_worker"
+
+
+class DeadlineExceededError(MeshError):
+    """No answer came within the request's deadline."""
+
+    code = "deadline_exceeded"
+
+
+class BackendError(MeshError):
+    """The model answered with an error."""
+
+    code = "model_error"
+
+
+class BootError(BackendError):
+    """The model could not be started."""
+
+    code = "boot_failed"
+
+
+class PoisonError(BackendError):
+    """The request brought its runner down each time it was tried."""
+
+    code = "poison"
+
+
+class AnswerUnknownError(MeshError):
+    """The connection to the broker was lost; the request may or may not have been answered."""
+
+    code = "answer_unknown"
+
+
+class ProtocolError(MeshError):
+    """A message does not follow the mesh's wire protocol."""
+
+    code = "protocol"
+
+
+class BusError(MeshError):
+    """The broker is away or refused the operation."""
+
+    code = "bus"
+    retryable = True
+
+
+class BusTimeoutError(BusError):
+    """The broker, or the service behind it, did not answer in time."""
+
+    code = "bus_timeout"
+
+
+class SpecError(MeshError):
+    """A YAML file or a setting breaks a rule."""
+
+    code = "bad_spec"
+
+
+def error_class(code: str) -> type[MeshError]:
+    """Return the error class that a wire `code` names, `MeshError` for an unknown one."""
+    pending: list[type[MeshError]] = [MeshError]
+    while pending:
+        candidate = pending.pop()
+        if candidate.code == code:
+            return candidate
+        pending.extend(candidate.__subclasses__())
+    return MeshError
+
+
+@contextlib.contextmanager
+def translate(
+    table: dict[type[BaseException], type[MeshError]], **context: object
+) -> Iterator[None]:
+    """Re-raise foreign exceptions as ours; the first entry of `table` that matches wins."""
+    try:
+        yield
+    except tuple(table) as exc:
+        for source, target in table.items():
+            if isinstance(exc, source):
+                raise target(str(exc) or None, **context) from exc
+        raise

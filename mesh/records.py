@@ -1,0 +1,85 @@
+"""Desired state and observed state as they are kept in the broker's buckets (JSON).
+
+`EndpointRecord`, `DeploymentRecord` and `AuthRecord` live in the config bucket and are written by
+the management service alone; `DeploymentState` lives in the state bucket. Ring: values.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from mesh.spec.deployment import DeploymentSpec
+from mesh.spec.endpoint import EndpointSpec
+
+ProvisioningState = Literal[
+    "Creating", "Deleting", "Scaling", "Updating", "Succeeded", "Failed", "Canceled"
+]
+
+
+class Artifact(msgspec.Struct, frozen=True, kw_only=True):
+    """A folder or file in the artifact store, named by the digest of its content.
+
+    `entry` is the file or folder name it had at its source; for a model it is the last path
+    component, which is how scripts find it under `AZUREML_MODEL_DIR`.
+    """
+
+    digest: str
+    size_bytes: int
+    files: int
+    entry: str = ""
+
+
+class EndpointRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An endpoint as it should be; its traffic and mirror split are part of the spec."""
+
+    spec: EndpointSpec
+    created_at_s: float = 0.0
+    modified_at_s: float = 0.0
+    deleting: bool = False
+
+
+class DeploymentRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A deployment as it should be, at one generation.
+
+    A change of anything but `instance_count` makes a new generation. The record of each generation
+    is also kept under its own key, unchanged for ever but for deletion.
+    """
+
+    spec: DeploymentSpec
+    generation: int
+    code: Artifact | None = None
+    model: Artifact | None = None
+    created_at_s: float = 0.0
+    modified_at_s: float = 0.0
+    deleting: bool = False
+
+
+class AuthRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """SHA-256 digests (hex) of the keys that open an endpoint. Gateways see only these."""
+
+    digests: list[str]
+
+
+class KeysRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """The keys themselves, in a bucket that only the management service and admins read."""
+
+    primary: str
+    secondary: str
+
+
+class DeploymentState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the scaler last saw and did; survives restarts.
+
+    `serving` is the newest generation that has been ready: the one kept alive while a newer one
+    starts, or after a newer one has failed.
+    """
+
+    state: ProvisioningState
+    reason: str = ""
+    generation: int = 0
+    serving: int = 0
+    failed_generation: int = 0
+    ready: int = 0
+    changed_at_s: float = 0.0

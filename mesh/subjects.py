@@ -1,0 +1,143 @@
+"""The words on the wire: every subject, stream and bucket name, built and taken apart here only.
+
+Source: protocol v1, `docs/protocol.md`. Ring: values.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Literal, NamedTuple
+
+Lane = Literal["interactive", "queued", "background", "shadow"]
+LANES: Final[tuple[Lane, ...]] = ("interactive", "queued", "background", "shadow")
+
+NAME: Final = re.compile(r"^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?$")
+NAME_RULE: Final = (
+    "3-32 characters: letters, digits and dashes, starting with a letter, not ending with a dash"
+)
+
+CONFIG_BUCKET: Final = "mesh-config"
+STATE_BUCKET: Final = "mesh-state"
+KEYS_BUCKET: Final = "mesh-keys"
+ATTEMPTS_BUCKET: Final = "mesh-attempts"
+LEASES_BUCKET: Final = "mesh-leases"
+ARTIFACTS_BUCKET: Final = "mesh-artifacts"
+
+DEAD_STREAM: Final = "DEAD"
+SHADOW_STREAM: Final = "SHADOW"
+LOGS_STREAM: Final = "LOGS"
+EVENTS_STREAM: Final = "EVENTS"
+TRAFFIC_STREAM: Final = "TRAFFIC"
+
+API_PREFIX: Final = "mesh.api"
+DEPTHS: Final = "mesh.depth.>"
+GATEWAY_HEARTBEATS: Final = "mesh.heartbeat.gateway.*"
+WORKER_HEARTBEATS: Final = "mesh.heartbeat.worker.>"
+
+
+class WorkerAddress(NamedTuple):
+    """One instance of one deployment."""
+
+    endpoint: str
+    deployment: str
+    instance: str
+
+
+def is_name(text: str) -> bool:
+    """Tell whether `text` may name an endpoint or a deployment."""
+    return 3 <= len(text) <= 32 and NAME.match(text) is not None
+
+
+def work(endpoint: str, deployment: str, lane: Lane) -> str:
+    """Subject of one lane of a deployment's work queue."""
+    return f"mesh.work.{endpoint}.{deployment}.{lane}"
+
+
+def work_stream(endpoint: str, deployment: str) -> str:
+    """Name of the stream that holds a deployment's work queue."""
+    return f"WORK_{endpoint}_{deployment}"
+
+
+def reply_prefix(endpoint: str, deployment: str, gateway: str) -> str:
+    """What every reply subject of this gateway for this deployment starts with."""
+    return f"mesh.reply.{endpoint}.{deployment}.{gateway}."
+
+
+def reply_wildcard(gateway: str) -> str:
+    """The one subscription on which a gateway hears all its answers."""
+    return f"mesh.reply.*.*.{gateway}.*"
+
+
+def is_reply_of(subject: str, endpoint: str, deployment: str) -> bool:
+    """Tell whether a worker of this deployment may answer on `subject`."""
+    return subject.startswith(f"mesh.reply.{endpoint}.{deployment}.")
+
+
+def worker_heartbeat(address: WorkerAddress) -> str:
+    """Where one instance says once a second how it is."""
+    return f"mesh.heartbeat.worker.{'.'.join(address)}"
+
+
+def gateway_heartbeat(gateway: str) -> str:
+    """Where a gateway says once a second, and at each new revision, how it is."""
+    return f"mesh.heartbeat.gateway.{gateway}"
+
+
+def depth(endpoint: str, deployment: str) -> str:
+    """Where the scaler leader says how deep a deployment's queue is."""
+    return f"mesh.depth.{endpoint}.{deployment}"
+
+
+def cancel(endpoint: str, deployment: str) -> str:
+    """Where a gateway tells a deployment's workers to stop a request."""
+    return f"mesh.cancel.{endpoint}.{deployment}"
+
+
+def event(endpoint: str, deployment: str = "-") -> str:
+    """Where lifecycle events of a deployment, or of the endpoint itself (`-`), are told."""
+    return f"mesh.event.{endpoint}.{deployment}"
+
+
+def log(address: WorkerAddress) -> str:
+    """Where an instance's console lines go."""
+    return f"mesh.log.{'.'.join(address)}"
+
+
+def traffic(endpoint: str) -> str:
+    """Where access records go, many to a message."""
+    return f"mesh.traffic.{endpoint}"
+
+
+def shadow(endpoint: str, deployment: str) -> str:
+    """Where a mirror deployment's answers go instead of to the client."""
+    return f"mesh.shadow.{endpoint}.{deployment}"
+
+
+def dead(endpoint: str, deployment: str) -> str:
+    """Where requests go that were given up."""
+    return f"mesh.dead.{endpoint}.{deployment}"
+
+
+def api(verb: str) -> str:
+    """Where the management service takes `verb`, such as `endpoint.create`."""
+    return f"{API_PREFIX}.{verb}"
+
+
+def endpoint_key(endpoint: str) -> str:
+    """Key of an endpoint's record in the config bucket."""
+    return f"endpoint.{endpoint}"
+
+
+def deployment_key(endpoint: str, deployment: str) -> str:
+    """Key of a deployment's desired record in the config bucket, and of its state."""
+    return f"deployment.{endpoint}.{deployment}"
+
+
+def generation_key(endpoint: str, deployment: str, generation: int) -> str:
+    """Key of the immutable record of one generation in the config bucket."""
+    return f"generation.{endpoint}.{deployment}.{generation}"
+
+
+def auth_key(endpoint: str) -> str:
+    """Key of the digests of an endpoint's keys in the config bucket."""
+    return f"auth.{endpoint}"

@@ -1,0 +1,138 @@
+"""What the broker must hold: the configuration of every stream, consumer and bucket, as values.
+
+The management service creates them through `mesh.bus`. Units follow the JetStream API:
+durations in nanoseconds, sizes in bytes. Ring: values.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from mesh import subjects
+from mesh.subjects import LANES, Lane
+
+NS: Final = 1_000_000_000
+MIB: Final = 1 << 20
+DUPLICATE_WINDOW_S: Final = 30
+INTERACTIVE_ACK_WAIT_S: Final = (0.5, 2.0)
+LOWER_ACK_WAIT_S: Final = 5.0
+
+Config = dict[str, Any]
+
+
+def ack_wait_s(lane: Lane, request_timeout_s: float) -> float:
+    """How long the broker waits for a sign of life before it hands a message to another worker."""
+    if lane != "interactive":
+        return LOWER_ACK_WAIT_S
+    low, high = INTERACTIVE_ACK_WAIT_S
+    return min(high, max(low, request_timeout_s / 4))
+
+
+def work_stream(
+    endpoint: str, deployment: str, *, storage: str, max_messages: int, max_bytes: int
+) -> Config:
+    """One deployment's work queue: a subject per lane, refused (not dropped) when full."""
+    return {
+        "name": subjects.work_stream(endpoint, deployment),
+        "subjects": [subjects.work(endpoint, deployment, lane) for lane in LANES],
+        "retention": "workqueue",
+        "storage": storage,
+        "discard": "new",
+        "discard_new_per_subject": True,
+        "max_msgs_per_subject": max_messages,
+        "max_bytes": max_bytes,
+        "allow_msg_ttl": True,
+        "duplicate_window": DUPLICATE_WINDOW_S * NS,
+        "num_replicas": 1,
+    }
+
+
+def work_consumer(endpoint: str, deployment: str, lane: Lane, *, timeout_s: float) -> Config:
+    """The durable pull consumer of one lane; attempts are counted by us, never by the broker."""
+    return {
+        "durable_name": lane,
+        "name": lane,
+        "filter_subject": subjects.work(endpoint, deployment, lane),
+        "ack_policy": "explicit",
+        "ack_wait": int(ack_wait_s(lane, timeout_s) * NS),
+        "max_deliver": -1,
+        "max_ack_pending": -1,
+        "max_waiting": 512,
+        "deliver_policy": "all",
+        "replay_policy": "instant",
+    }
+
+
+def _log_stream(name: str, subject: str, *, max_bytes: int, max_age_s: int) -> Config:
+    return {
+        "name": name,
+        "subjects": [subject],
+        "retention": "limits",
+        "storage": "file",
+        "discard": "old",
+        "max_bytes": max_bytes,
+        "max_age": max_age_s * NS,
+        "allow_direct": True,
+        "num_replicas": 1,
+    }
+
+
+def shared_streams() -> list[Config]:
+    """Streams that exist once per mesh."""
+    day = 86_400
+    return [
+        _log_stream(subjects.LOGS_STREAM, "mesh.log.>", max_bytes=256 * MIB, max_age_s=7 * day),
+        _log_stream(subjects.EVENTS_STREAM, "mesh.event.>", max_bytes=64 * MIB, max_age_s=30 * day),
+        _log_stream(
+            subjects.TRAFFIC_STREAM, "mesh.traffic.>", max_bytes=256 * MIB, max_age_s=7 * day
+        ),
+        _log_stream(
+            subjects.SHADOW_STREAM, "mesh.shadow.>", max_bytes=128 * MIB, max_age_s=7 * day
+        ),
+        _log_stream(subjects.DEAD_STREAM, "mesh.dead.>", max_bytes=512 * MIB, max_age_s=30 * day),
+    ]
+
+
+def _bucket(name: str, *, history: int = 1, max_age_s: int = 0, per_key_ttl: bool = False) -> Config:
+    config: Config = {
+        "name": f"KV_{name}",
+        "subjects": [f"$KV.{name}.>"],
+        "retention": "limits",
+        "storage": "file",
+        "discard": "new",
+        "max_msgs_per_subject": history,
+        "max_age": max_age_s * NS,
+        "allow_rollup_hdrs": True,
+        "deny_delete": True,
+        "allow_direct": True,
+        "num_replicas": 1,
+    }
+    if per_key_ttl:  # markers make an expiry visible to those who watch
+        config |= {"allow_msg_ttl": True, "subject_delete_marker_ttl": NS}
+    return config
+
+
+def buckets() -> list[Config]:
+    """The key-value buckets, as the streams they are."""
+    return [
+        _bucket(subjects.CONFIG_BUCKET, history=10),
+        _bucket(subjects.STATE_BUCKET),
+        _bucket(subjects.KEYS_BUCKET),
+        _bucket(subjects.ATTEMPTS_BUCKET, max_age_s=3600),
+        _bucket(subjects.LEASES_BUCKET, per_key_ttl=True),
+    ]
+
+
+def artifacts() -> Config:
+    """The object store of models and code, as the stream it is."""
+    name = subjects.ARTIFACTS_BUCKET
+    return {
+        "name": f"OBJ_{name}",
+        "subjects": [f"$O.{name}.C.>", f"$O.{name}.M.>"],
+        "retention": "limits",
+        "storage": "file",
+        "discard": "new",
+        "allow_rollup_hdrs": True,
+        "allow_direct": True,
+        "num_replicas": 1,
+    }

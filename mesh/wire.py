@@ -1,0 +1,231 @@
+"""What travels between the programs: header names, and the control messages as frozen structs.
+
+Requests and answers are NATS headers plus the caller's bytes; control messages are msgpack.
+Evolution: add fields at the end with defaults, never retype or reuse a name. Ring: values.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, TypeVar
+
+import msgspec
+
+PROTOCOL_VERSION: Final = 1
+
+REQUEST_ID: Final = "Mesh-Request-Id"
+TIMEOUT_MS: Final = "Mesh-Timeout-Ms"
+REPLY: Final = "Mesh-Reply"
+METHOD: Final = "Mesh-Method"
+PATH: Final = "Mesh-Path"
+HTTP: Final = "Mesh-Http"
+SHADOW_OF: Final = "Mesh-Shadow-Of"
+CONTENT_TYPE: Final = "Content-Type"
+TRACEPARENT: Final = "traceparent"
+MSG_ID: Final = "Nats-Msg-Id"
+MSG_TTL: Final = "Nats-TTL"
+STATUS: Final = "Mesh-Status"
+ERROR: Final = "Mesh-Error"
+INSTANCE: Final = "Mesh-Instance"
+GENERATION: Final = "Mesh-Generation"
+ATTEMPT: Final = "Mesh-Attempt"
+TIMING: Final = "Mesh-Timing"
+SEQ: Final = "Mesh-Seq"
+FINAL: Final = "Mesh-Final"
+
+
+class Wire(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=str.lower, omit_defaults=True
+):
+    """Base of every control message."""
+
+    v: int = PROTOCOL_VERSION
+
+
+class ServiceTime(msgspec.Struct, frozen=True, kw_only=True):
+    """How long a deployment takes: moving figures over recent requests, in seconds."""
+
+    mean_s: float = 0.0
+    peak_s: float = 0.0
+    answered: int = 0
+
+
+class WorkerHeartbeat(Wire, frozen=True, kw_only=True):
+    """What an instance says once a second and at each change of state.
+
+    Its shapes: `state` is one of starting, ready, draining, failed; `slots` how many requests it
+    runs at once; `cpu_percent` of one core; `memory_bytes` of supervisor and runners together.
+    """
+
+    endpoint: str
+    deployment: str
+    instance: str
+    generation: int
+    state: Literal["starting", "ready", "draining", "failed"]
+    reason: str = ""
+    pid: int = 0
+    host: str = ""
+    slots: int = 0
+    in_flight: int = 0
+    held: int = 0
+    service: ServiceTime = ServiceTime()
+    cpu_percent: float = 0.0
+    memory_bytes: int = 0
+    metrics_url: str = ""
+    started_at_s: float = 0.0
+
+
+class GatewayHeartbeat(Wire, frozen=True, kw_only=True):
+    """What a gateway says once a second and whenever it has applied a new config revision.
+
+    `offered` counts requests since the start by `endpoint/deployment` and outcome:
+    accepted, refused, timed_out.
+    """
+
+    gateway: str
+    revision: int
+    url: str = ""
+    pid: int = 0
+    host: str = ""
+    pending: int = 0
+    offered: dict[str, dict[str, int]] = {}
+    memory_bytes: int = 0
+    leaving: bool = False
+
+
+class Depth(Wire, frozen=True, kw_only=True):
+    """What the scaler leader says of a deployment's queue: messages by lane, and who serves it."""
+
+    endpoint: str
+    deployment: str
+    lanes: dict[str, int]
+    ready: int = 0
+    slots: int = 0
+    failed: str = ""
+    service: ServiceTime = ServiceTime()
+
+
+class Cancel(Wire, frozen=True, kw_only=True):
+    """Stop a request: nobody waits for its answer any more."""
+
+    request_id: str
+
+
+class Event(Wire, frozen=True, kw_only=True):
+    """Something that happened to an endpoint, a deployment or one of its instances.
+
+    `name` follows the vocabulary of the event log: Created, Started, Ready, Killing, BackOff,
+    InitFailed, StateChanged, TrafficChanged, Deleted. `at_s` is Unix time.
+    """
+
+    endpoint: str
+    deployment: str = ""
+    instance: str = ""
+    name: str
+    message: str = ""
+    generation: int = 0
+    at_s: float = 0.0
+
+
+class LogLine(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """One line an instance's runner printed. `at_s` is Unix time."""
+
+    at_s: float
+    stream: Literal["stdout", "stderr", "worker"]
+    text: str
+    request_id: str = ""
+    container: str = "inference-server"
+
+
+class LogBatch(Wire, frozen=True, kw_only=True):
+    """Console lines of one instance, oldest first."""
+
+    endpoint: str
+    deployment: str
+    instance: str
+    lines: list[LogLine]
+
+
+class AccessRecord(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """One request as the gateway saw it; fields after `deployment` follow the traffic log.
+
+    Units: `at_s` Unix seconds, `total_ms`/`queued_ms`/`run_ms` milliseconds.
+    """
+
+    at_s: float
+    request_id: str
+    deployment: str
+    method: str
+    path: str
+    status: int
+    model_status: int = 0
+    request_bytes: int = 0
+    response_bytes: int = 0
+    total_ms: float = 0.0
+    queued_ms: float = 0.0
+    run_ms: float = 0.0
+    instance: str = ""
+    client_request_id: str = ""
+    user_agent: str = ""
+    mirrored_to: str = ""
+
+
+class AccessBatch(Wire, frozen=True, kw_only=True):
+    """Access records of one endpoint, oldest first."""
+
+    endpoint: str
+    gateway: str
+    records: list[AccessRecord]
+
+
+class ShadowAnswer(Wire, frozen=True, kw_only=True):
+    """How a mirror deployment answered a copied request. `digest` is the body's SHA-256."""
+
+    endpoint: str
+    deployment: str
+    instance: str
+    shadow_of: str
+    request_id: str
+    status: int
+    outcome: Literal["answered", "expired", "failed"] = "answered"
+    run_ms: float = 0.0
+    digest: str = ""
+
+
+class DeadLetter(Wire, frozen=True, kw_only=True):
+    """A request that was given up, with all that is needed to send it again."""
+
+    endpoint: str
+    deployment: str
+    lane: str
+    request_id: str
+    reason: str
+    attempts: int
+    at_s: float
+    headers: dict[str, str]
+    body: bytes
+
+
+Control = (
+    WorkerHeartbeat
+    | GatewayHeartbeat
+    | Depth
+    | Cancel
+    | Event
+    | LogBatch
+    | AccessBatch
+    | ShadowAnswer
+    | DeadLetter
+)
+
+encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Control).decode
+_T = TypeVar("_T", bound=Wire)
+
+
+def decode(data: bytes, expected: type[_T]) -> _T | None:
+    """Decode a control message; None if it is not one, or not of the `expected` kind."""
+    try:
+        message = _decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    return message if isinstance(message, expected) else None
