@@ -1,0 +1,52 @@
+"""What the mesh offers beyond Azure, under the extension key `mesh:`. Ring: values."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+
+class QueueOptions(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """The deployment's work queue. A full lane refuses requests with 429."""
+
+    max_messages: Annotated[
+        int, Meta(ge=1, description="Requests one lane holds before it refuses more.")
+    ] = 10_000
+    max_bytes: Annotated[
+        int, Meta(ge=1 << 20, description="Bytes all lanes hold before they refuse more.")
+    ] = 256 << 20
+    storage: Annotated[
+        Literal["file", "memory"],
+        Meta(description="Where it is kept; memory is faster and lost with the broker."),
+    ] = "file"
+
+
+class MeshOptions(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """Options of a deployment that Azure does not have."""
+
+    python: Annotated[
+        str | None,
+        Meta(
+            description="Python interpreter (3.8 to 3.13) the scoring script runs under: a path "
+            "relative to the YAML file, or a command found on PATH. Default: the mesh's own."
+        ),
+    ] = None
+    max_attempts: Annotated[
+        int, Meta(ge=1, le=20, description="Starts of a request that may bring its runner down.")
+    ] = 3
+    read_headers: Annotated[
+        bool, Meta(description="Send the caller's HTTP headers along to the scoring script.")
+    ] = False
+    hard_timeout: Annotated[
+        bool, Meta(description="Kill a runner whose request is past its deadline.")
+    ] = True
+    drain_timeout_s: Annotated[
+        Annotated[float, Meta(ge=0)] | None,
+        Meta(description="Seconds a stopping instance may finish what it has begun."),
+    ] = None
+    queue: Annotated[QueueOptions, Meta(description="The work queue.")] = QueueOptions()
