@@ -1,0 +1,80 @@
+# Every target sets up what it needs. `make help` lists them.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+PACKAGES := mesh gateway workers scaler
+BASE   ?= HEAD~1
+BENCH_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all check fmt fmt-check lint type imports unit integration \
+	contract e2e bench bench-compare schema lock clean
+
+help: ## explain the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## make the virtual environment; again only when the lock changes
+
+$(STAMP): requirements/dev.txt pyproject.toml scripts/setup.sh
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" scripts/setup.sh
+	@touch $@
+
+demo: setup ## two real models behind one endpoint: split, mirror, latency table
+	@$(BIN)/python examples/demo/run.py
+
+test: setup ## every test but the load figures (unit, contract, integration, e2e)
+	@$(BIN)/python -m pytest -q --durations=20 tests
+
+test-all: check test ## what CI holds: check, then test (gpu tests skip where there is no GPU)
+
+check: fmt-check lint type imports unit ## the gate before a commit, under a minute
+
+fmt: setup ## format and apply safe fixes
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+fmt-check: setup
+	@$(BIN)/ruff format --check .
+
+lint: setup ## ruff and codespell
+	@$(BIN)/ruff check .
+	@$(BIN)/codespell $$(git ls-files --cached --others --exclude-standard)
+
+type: setup ## mypy --strict
+	@$(BIN)/mypy
+
+imports: setup ## the layers of ARCHITECTURE.md
+	@$(BIN)/lint-imports
+
+unit: setup ## tests of values and decisions: no broker, no processes
+	@$(BIN)/python -m pytest -q tests/unit
+
+integration: setup ## tests against a real nats-server
+	@$(BIN)/python -m pytest -q tests/integration
+
+contract: setup ## one suite over every implementation of a Protocol
+	@$(BIN)/python -m pytest -q tests/contract
+
+e2e: setup ## whole meshes as processes, driven through the CLI
+	@$(BIN)/python -m pytest -q tests/e2e
+
+bench: setup ## throughput and latency against the floor and the peers (about 8 minutes)
+	@scripts/need-wrk.sh
+	@$(BIN)/python -m benchmarks.run $(BENCH_ARGS)
+
+bench-compare: setup ## this tree against BASE=<commit>, interleaved
+	@scripts/need-wrk.sh
+	@$(BIN)/python -m benchmarks.compare --base "$(BASE)" $(BENCH_ARGS)
+
+schema: setup ## write the JSON Schemas of the YAML files from the structs
+	@$(BIN)/python -m mesh.spec.schema
+
+lock: setup ## resolve requirements/*.txt again (the only target that changes them)
+	@UV="$(BIN)/uv" scripts/lock.sh
+
+clean: ## remove caches and build outputs; the virtual environment stays
+	@rm -rf build dist .coverage .coverage.* htmlcov .hypothesis .mypy_cache .pytest_cache \
+		.ruff_cache .import_linter_cache .bench
+	@find $(PACKAGES) tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
