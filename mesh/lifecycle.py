@@ -1,0 +1,230 @@
+"""The life of a program: start, serve until told to stop, drain, leave with a code.
+
+A program is told to stop by SIGINT, SIGTERM or the end of the life-line, a pipe whose only writer
+is `mesh up`: it ends when `mesh up` ends, however it ends. Ring: adapter.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import enum
+import errno
+import logging
+import os
+import signal
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import uvloop
+
+from mesh import loglines
+from mesh.bus import Bus
+from mesh.errors import BusError, MeshError, SpecError
+from mesh.process import Identity
+from mesh.settings import LogSettings, Role, Settings
+
+log = logging.getLogger("mesh.lifecycle")
+
+LIFELINE_ENV: Final = "MESH_LIFELINE_FD"
+READY_ENV: Final = "MESH_READY_FD"
+NAME_ENV: Final = "MESH_PROGRAM_NAME"
+LOG_LEVEL_ENV: Final = "MESH_LOG__LEVEL"
+GRACE_S: Final = 60.0
+LAST_GRACE_S: Final = 5.0
+
+Main = Callable[[asyncio.Event], Awaitable[int]]
+
+
+class Exit(enum.IntEnum):
+    """What a program's exit code means."""
+
+    CLEAN = 0
+    CUT_OFF = 1  # work was cut off
+    BAD_SETTINGS = 2
+    NOT_STARTED = 3
+    BROKER_LOST = 4
+    CRASHED = 70
+
+
+def run(program: str, main: Main, *, grace_s: float = GRACE_S) -> int:
+    """Run `main(stop)` until it returns, and return the process's exit code.
+
+    Args:
+        program: what the log lines call it.
+        main: serves until `stop` is set, then drains and returns an exit code. It may raise
+            `SpecError` for bad settings and any other `MeshError` for what kept it from starting.
+        grace_s: seconds it may take to drain; then it is cut off.
+    """
+    loglines.set_up(name(program), os.environ.get(LOG_LEVEL_ENV) or LogSettings().level)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_live(main, grace_s))
+    except BaseExceptionGroup as group:
+        return _exit_code(_first(group))
+    except Exception as exc:  # the top of the program: whatever it is, it ends in a code
+        return _exit_code(exc)
+
+
+def arguments(program: str, *options: str) -> argparse.Namespace:
+    """Parse `--settings FILE` and the program's own options, all required, all strings."""
+    parser = argparse.ArgumentParser(prog=f"python -m {program}")
+    for option in ("settings", *options):
+        parser.add_argument(f"--{option}", required=True)
+    return parser.parse_args()
+
+
+async def connect(settings: Settings, role: Role, program: str) -> Bus:
+    """Connect to the broker as `role`.
+
+    Raises:
+        BusError: no server answered in time, it refused us, or it is too old.
+    """
+    access = settings.access(role)
+    return await Bus.connect(
+        access.url,
+        name=program,
+        user=access.user,
+        password=access.password,
+        inbox_prefix=access.inbox_prefix,
+        timeout_s=settings.nats.connect_timeout_s,
+    )
+
+
+def name(program: str) -> str:
+    """Return what `mesh up` calls this process, `program` if it was started by hand."""
+    return os.environ.get(NAME_ENV) or program
+
+
+def announce(settings: Settings, program: str, **facts: Any) -> None:
+    """Say that this process serves now: write its record, and tell `mesh up` that waits for it.
+
+    Args:
+        settings: where the state folder is.
+        program: gateway or scaler; the record has the name `mesh up` gave this process.
+        facts: what others want to know, such as `url`.
+    """
+    me = Identity.of(os.getpid())
+    record = {
+        "name": name(program),
+        "pid": os.getpid(),
+        "create_time": me.create_time if me else 0.0,
+        **facts,
+    }
+    folder = Path(settings.state_dir) / "run"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_record(folder / f"{name(program)}.json", record)
+    fd = os.environ.pop(READY_ENV, "")
+    if fd:
+        with contextlib.suppress(OSError):  # nobody waits any more
+            os.write(int(fd), msgspec.json.encode(record) + b"\n")
+            os.close(int(fd))
+
+
+def write_record(path: Path, record: Any, *, mode: int = 0o644) -> None:
+    """Replace a JSON file in one step: readers see the old one or the new one, whole."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    data = record if isinstance(record, bytes) else msgspec.json.encode(record)
+    fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(fd, "wb") as file:
+        file.write(data)
+    partial.replace(path)
+
+
+def lifeline_fds() -> tuple[int, ...]:
+    """Return what to give as `pass_fds` to a child that shall hear the life-line end too."""
+    fd = os.environ.get(LIFELINE_ENV, "")
+    return (int(fd),) if fd else ()
+
+
+async def _live(main: Main, grace_s: float) -> int:
+    stop = asyncio.Event()
+    with _signals(stop), _deadline(grace_s) as start_deadline:
+        _watch_lifeline(stop, grace_s + 2 * LAST_GRACE_S)
+        working = asyncio.ensure_future(main(stop))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if working.done():
+            return working.result()
+        start_deadline()
+        await asyncio.wait({working}, timeout=grace_s)
+        if working.done():
+            return working.result()
+        log.error("lifecycle.cut_off grace_s=%g", grace_s)
+        working.cancel()
+        await asyncio.wait({working}, timeout=LAST_GRACE_S)
+        return Exit.CUT_OFF
+
+
+@contextlib.contextmanager
+def _signals(stop: asyncio.Event) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+
+    def ask(sig: signal.Signals) -> None:
+        log.info("lifecycle.stop signal=%s", sig.name)
+        stop.set()
+
+    for sig in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(sig, ask, sig)
+    try:
+        yield
+    finally:
+        for sig in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(sig)
+
+
+@contextlib.contextmanager
+def _deadline(grace_s: float) -> Iterator[Callable[[], None]]:
+    """A clock outside the loop: a loop that hangs while it drains is ended all the same."""
+    timer = threading.Timer(grace_s + 2 * LAST_GRACE_S, os._exit, (int(Exit.CUT_OFF),))
+    timer.daemon = True
+    try:
+        yield timer.start
+    finally:
+        timer.cancel()
+
+
+def _watch_lifeline(stop: asyncio.Event, last_s: float) -> None:
+    """Set `stop` when the life-line ends; from a thread, so that a busy loop is no excuse."""
+    loop = asyncio.get_running_loop()
+
+    def tell() -> None:
+        log.info("lifecycle.stop lifeline=ended")
+        stop.set()
+
+    def watch(fd: int) -> None:
+        with contextlib.suppress(OSError):
+            while os.read(fd, 1):
+                pass
+        with contextlib.suppress(RuntimeError):  # the loop is closed: we are leaving already
+            loop.call_soon_threadsafe(tell)
+        threading.Event().wait(last_s)
+        os._exit(Exit.CUT_OFF)
+
+    for fd in lifeline_fds():
+        threading.Thread(target=watch, args=(fd,), name="lifeline", daemon=True).start()
+
+
+def _first(error: BaseException) -> BaseException:
+    """The error of ours in a group, else the first one."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    ours = error.subgroup(MeshError)
+    return _first((ours or error).exceptions[0])
+
+
+def _exit_code(error: BaseException) -> int:
+    if isinstance(error, SpecError):
+        log.error("lifecycle.bad_settings %s", error)
+        return Exit.BAD_SETTINGS
+    in_use = isinstance(error, OSError) and error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
+    if isinstance(error, BusError | TimeoutError) or in_use:
+        log.error("lifecycle.not_started %s", str(error) or type(error).__name__)
+        return Exit.NOT_STARTED
+    log.error("lifecycle.crashed", exc_info=error)
+    return Exit.CRASHED
