@@ -22,9 +22,9 @@ class CollectionData(
 class Collection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One collection: `request`, `response`, or a name the scoring script chose."""
 
-    enabled: Annotated[Literal["True", "False"], Meta(description="Whether it is collected.")] = (
-        "False"
-    )
+    enabled: Annotated[
+        Literal["True", "False"] | bool, Meta(description="Whether it is collected.")
+    ] = False
     data: Annotated[CollectionData | None, Meta(description="Where it goes.")] = None
     client_id: Annotated[str | None, Meta(description="Identity that writes.")] = None
 

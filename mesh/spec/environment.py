@@ -1,4 +1,4 @@
-"""Where the scoring script runs: image, packages, and the routes of a custom server. Ring: values."""
+"""Where the scoring script runs: image, packages, a custom server's routes. Ring: values."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ class RequestSettings(
         int,
         Meta(
             ge=1,
-            le=300_000,
+            extra_json_schema={"maximum": 300_000},  # the kind of deployment decides: see the rules
             description="Milliseconds from acceptance to answer, waiting included. "
             "At most 180000, for kubernetes 300000.",
         ),
@@ -61,9 +61,13 @@ class ScaleSettings(
 
 
 class ResourceAmounts(
-    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True,
+    Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
     rename={"gpu": "nvidia.com/gpu"},
-):  # fmt: skip
+):
     """Amounts of the resources of one instance."""
 
     cpu: Annotated[str | None, Meta(description="Cores, such as 500m.")] = None
