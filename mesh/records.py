@@ -44,7 +44,8 @@ class DeploymentRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     """A deployment as it should be, at one generation.
 
     A change of anything but `instance_count` makes a new generation. The record of each generation
-    is also kept under its own key, unchanged for ever but for deletion.
+    is also kept under its own key, unchanged for ever but for deletion. `all_traffic`: it is to get
+    all live traffic once it is ready; cleared when that is done.
     """
 
     spec: DeploymentSpec
@@ -54,6 +55,7 @@ class DeploymentRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     created_at_s: float = 0.0
     modified_at_s: float = 0.0
     deleting: bool = False
+    all_traffic: bool = False
 
 
 class AuthRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +75,7 @@ class DeploymentState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     """What the scaler last saw and did; survives restarts.
 
     `serving` is the newest generation that has been ready: the one kept alive while a newer one
-    starts, or after a newer one has failed.
+    starts, or after a newer one has failed. `settled` is the instance count last reached.
     """
 
     state: ProvisioningState
@@ -83,3 +85,4 @@ class DeploymentState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     failed_generation: int = 0
     ready: int = 0
     changed_at_s: float = 0.0
+    settled: int = 0

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from mesh import subjects, topology
 from mesh.bus import ApiError, Bus
+from mesh.spec.options import QueueOptions
 from mesh.subjects import LANES
 
 NAME_IN_USE: Final = 10058
@@ -87,22 +88,10 @@ async def has_message(bus: Bus, stream: str, seq: int) -> bool:
 
 
 async def ensure_queue(
-    bus: Bus,
-    endpoint: str,
-    deployment: str,
-    *,
-    storage: str = "file",
-    max_messages: int = 10_000,
-    max_bytes: int = 1 << 30,
-    timeout_s: float = 5.0,
+    bus: Bus, endpoint: str, deployment: str, queue: QueueOptions, timeout_s: float
 ) -> None:
     """Create or update a deployment's work queue: its stream and one consumer per lane."""
-    await ensure_stream(
-        bus,
-        topology.work_stream(
-            endpoint, deployment, storage=storage, max_messages=max_messages, max_bytes=max_bytes
-        ),
-    )
+    await ensure_stream(bus, topology.work_stream(endpoint, deployment, queue))
     name = subjects.work_stream(endpoint, deployment)
     for lane in LANES:
         config = topology.work_consumer(endpoint, deployment, lane, timeout_s=timeout_s)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from mesh import subjects
+from mesh.spec.options import QueueOptions
 from mesh.subjects import LANES, Lane
 
 NS: Final = 1_000_000_000
@@ -28,19 +29,17 @@ def ack_wait_s(lane: Lane, request_timeout_s: float) -> float:
     return min(high, max(low, request_timeout_s / 4))
 
 
-def work_stream(
-    endpoint: str, deployment: str, *, storage: str, max_messages: int, max_bytes: int
-) -> Config:
+def work_stream(endpoint: str, deployment: str, queue: QueueOptions) -> Config:
     """One deployment's work queue: a subject per lane, refused (not dropped) when full."""
     return {
         "name": subjects.work_stream(endpoint, deployment),
         "subjects": [subjects.work(endpoint, deployment, lane) for lane in LANES],
         "retention": "workqueue",
-        "storage": storage,
+        "storage": queue.storage,
         "discard": "new",
         "discard_new_per_subject": True,
-        "max_msgs_per_subject": max_messages,
-        "max_bytes": max_bytes,
+        "max_msgs_per_subject": queue.max_messages,
+        "max_bytes": queue.max_bytes,
         "allow_msg_ttl": True,
         "duplicate_window": DUPLICATE_WINDOW_S * NS,
         "num_replicas": 1,
@@ -93,7 +92,9 @@ def shared_streams() -> list[Config]:
     ]
 
 
-def _bucket(name: str, *, history: int = 1, max_age_s: int = 0, per_key_ttl: bool = False) -> Config:
+def _bucket(
+    name: str, *, history: int = 1, max_age_s: int = 0, per_key_ttl: bool = False
+) -> Config:
     config: Config = {
         "name": f"KV_{name}",
         "subjects": [f"$KV.{name}.>"],

@@ -5,7 +5,16 @@ Ring: adapter. See `mesh.bus.connection` for the connection, `bucket` for key-va
 """
 
 from mesh.bus.bucket import Bucket, Entry
-from mesh.bus.connection import ApiError, Bus, Message, Subscription
+from mesh.bus.connection import ApiError, Bus, Message, NoRespondersError, Subscription
 from mesh.bus.objects import ObjectBucket
 
-__all__ = ["ApiError", "Bucket", "Bus", "Entry", "Message", "ObjectBucket", "Subscription"]
+__all__ = [
+    "ApiError",
+    "Bucket",
+    "Bus",
+    "Entry",
+    "Message",
+    "NoRespondersError",
+    "ObjectBucket",
+    "Subscription",
+]

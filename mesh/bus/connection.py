@@ -27,8 +27,16 @@ OLDEST_SERVER: Final = (2, 11)
 HEADROOM_BYTES: Final = 64 * 1024
 API_TIMEOUT_S: Final = 5.0
 
+
+class NoRespondersError(BusError):
+    """Nobody listens there: the message went nowhere and may safely be sent again."""
+
+    code: ClassVar[str] = "no_responders"
+
+
 FOREIGN: Final[dict[type[BaseException], type[MeshError]]] = {
     nats.errors.MaxPayloadError: PayloadTooLargeError,
+    nats.errors.NoRespondersError: NoRespondersError,
     nats.errors.TimeoutError: BusTimeoutError,
     TimeoutError: BusTimeoutError,
     nats.errors.Error: BusError,
@@ -40,13 +48,20 @@ class Message(Protocol):
     """A message as a callback gets it. `headers` is None when there are none."""
 
     @property
-    def subject(self) -> str: ...
+    def subject(self) -> str:
+        """Where it was published."""
+
     @property
-    def reply(self) -> str: ...
+    def reply(self) -> str:
+        """Where an answer is expected; for a pulled message, where it is acknowledged."""
+
     @property
-    def data(self) -> bytes: ...
+    def data(self) -> bytes:
+        """The body."""
+
     @property
-    def headers(self) -> dict[str, str] | None: ...
+    def headers(self) -> dict[str, str] | None:
+        """The headers, None if there are none."""
 
 
 def _hosts(url: str) -> str:
@@ -72,8 +87,11 @@ class Subscription(Protocol):
     def delivered(self) -> int:
         """Messages handed to the callback so far."""
 
-    async def unsubscribe(self) -> None: ...
-    async def drain(self) -> None: ...
+    async def unsubscribe(self) -> None:
+        """Stop at once; what has arrived and is not yet delivered is lost."""
+
+    async def drain(self) -> None:
+        """Stop, delivering what has arrived."""
 
 
 class ApiError(BusError):
@@ -230,14 +248,10 @@ class Bus:
         with translate(FOREIGN, subject=subject):
             return await self._client.request(subject, body, timeout=timeout_s, headers=headers)
 
-    async def subscribe(
-        self, subject: str, callback: Callback, *, queue: str = ""
-    ) -> Subscription:
+    async def subscribe(self, subject: str, callback: Callback, *, queue: str = "") -> Subscription:
         """Call `callback` with each message, one after another, without a limit in bytes."""
         with translate(FOREIGN, subject=subject):
-            return await self._client.subscribe(
-                subject, queue, cb=callback, pending_bytes_limit=0
-            )
+            return await self._client.subscribe(subject, queue, cb=callback, pending_bytes_limit=0)
 
     def new_inbox(self) -> str:
         """A subject that only this connection's role may listen on."""
@@ -285,7 +299,7 @@ class Bus:
             await self._client.close()
 
     async def _note_error(self, exc: Exception) -> None:
-        log.warning("bus.error %s", exc or type(exc).__name__)
+        log.warning("bus.error %s", str(exc) or type(exc).__name__)
 
     async def _note_disconnected(self) -> None:
         if not self._client.is_draining and not self._client.is_closed:

@@ -7,15 +7,15 @@ Reading goes into a file, never into memory: the client library joins chunks qua
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import nats.js.errors
 from nats.js.object_store import ObjectStore
 
 from mesh.bus.connection import FOREIGN, Bus
-from mesh.errors import NotFoundError, translate
+from mesh.errors import MeshError, NotFoundError, translate
 
-NOT_THERE = {
+NOT_THERE: Final[dict[type[BaseException], type[MeshError]]] = {
     nats.js.errors.ObjectNotFoundError: NotFoundError,
     nats.js.errors.ObjectDeletedError: NotFoundError,
 }

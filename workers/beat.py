@@ -1,0 +1,104 @@
+"""The worker's heartbeat: once a second, and at each change of state. Ring: adapter."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable, Iterable
+from typing import Final, Literal
+
+import psutil
+
+from mesh import subjects, wire
+from mesh.errors import BusError
+from mesh.wire import ServiceTime, WorkerHeartbeat
+from workers.instance import Instance
+
+log = logging.getLogger("workers.beat")
+
+PERIOD_S: Final = 1.0
+State = Literal["starting", "ready", "draining", "failed"]
+
+
+class Heart:
+    """Tells how the instance is. `busy` and `service` are asked at each beat."""
+
+    def __init__(
+        self,
+        instance: Instance,
+        *,
+        busy: Callable[[], tuple[int, int]],
+        service: Callable[[], ServiceTime],
+        pids: Callable[[], Iterable[int]],
+    ) -> None:
+        self._instance = instance
+        self._busy = busy
+        self._service = service
+        self._pids = pids
+        self._processes: dict[int, psutil.Process] = {}
+        self._started_at_s = time.time()
+        self.state: State = "starting"
+        self.reason = ""
+        self.metrics_url = ""
+
+    async def run(self) -> None:
+        """Beat for ever."""
+        while True:
+            await self.beat()
+            await asyncio.sleep(PERIOD_S)
+
+    async def become(self, state: State, reason: str = "") -> None:
+        """Change state and tell it at once."""
+        log.info("worker.%s %s", state, reason.splitlines()[-1] if reason else "")
+        self.state, self.reason = state, reason
+        await self.beat()
+
+    async def beat(self) -> None:
+        """Tell it now; a beat that cannot be sent is not made up for."""
+        heartbeat = self._heartbeat()
+        try:
+            await self._instance.bus.publish(
+                subjects.worker_heartbeat(self._instance.address), wire.encode(heartbeat)
+            )
+        except BusError:
+            log.debug("beat.missed")
+
+    def _heartbeat(self) -> WorkerHeartbeat:
+        address, record = self._instance.address, self._instance.record
+        running, held = self._busy()
+        cpu_percent, memory_bytes = self._usage()
+        return WorkerHeartbeat(
+            endpoint=address.endpoint,
+            deployment=address.deployment,
+            instance=address.instance,
+            generation=record.generation,
+            state=self.state,
+            reason=self.reason,
+            pid=os.getpid(),
+            host=socket.gethostname(),
+            slots=record.spec.slots,
+            in_flight=running,
+            held=held,
+            service=self._service(),
+            cpu_percent=cpu_percent,
+            memory_bytes=memory_bytes,
+            metrics_url=self.metrics_url,
+            started_at_s=self._started_at_s,
+        )
+
+    def _usage(self) -> tuple[float, int]:
+        """CPU (percent of one core) and resident memory of supervisor and runners together."""
+        pids = {os.getpid(), *self._pids()}
+        self._processes = {pid: process for pid, process in self._processes.items() if pid in pids}
+        cpu_percent, memory_bytes = 0.0, 0
+        for pid in pids:
+            try:
+                process = self._processes.setdefault(pid, psutil.Process(pid))
+                cpu_percent += process.cpu_percent()
+                memory_bytes += process.memory_info().rss
+            except psutil.Error:
+                continue
+        return cpu_percent, memory_bytes

@@ -1,0 +1,273 @@
+"""From the work queue to the runners and back: each request ends exactly once.
+
+Owns the flow of one instance: what is delivered is put on the desk, run when the desk says so,
+and ended by `workers.ending`. Ring: service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final, Protocol
+
+from mesh import topology, wire
+from mesh.errors import BusError
+from mesh.settle import Again, settle_crash
+from mesh.subjects import LANES, Lane
+from workers.answer import Reply, Speaker
+from workers.attempts import Attempts
+from workers.clock import BrokerClock
+from workers.desk import Desk
+from workers.ending import Endings
+from workers.instance import Instance
+from workers.outbox import Outbox
+from workers.policy import LOWER_LANES, interactive_batch, lower_batch, prefetch
+from workers.pull import Delivery, Puller
+from workers.supervise import Exit, Outcome, RunRequest
+from workers.tally import WorkerTally
+from workers.work import Malformed, Work, decode, malformed_work
+
+log = logging.getLogger("workers.consume")
+
+HOLD_ROUND_TRIPS: Final = 4
+RUNNER_PATIENCE_S: Final = 0.5
+
+
+class Runners(Protocol):
+    """The instance's runner processes, as far as requests are concerned."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether at least one runner takes requests."""
+
+    def submit(self, request: RunRequest) -> None:
+        """Hand a request over; its end comes through `Consumer.on_result` or `on_exit`."""
+
+    def cancel(self, number: int) -> None:
+        """Stop a request as soon as its kind of script allows."""
+
+
+class Consumer:
+    """Serves one deployment's queue with one instance's runners."""
+
+    def __init__(
+        self,
+        instance: Instance,
+        runners: Runners,
+        outbox: Outbox,
+        attempts: Attempts,
+        clock: BrokerClock,
+    ) -> None:
+        spec = instance.record.spec
+        self._instance = instance
+        self._spec = spec
+        self._runners = runners
+        self._attempts = attempts
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._puller = Puller(instance.bus, instance.stream, self.deliver)
+        self._demand = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._number = 0
+        self._ready_at_s = self._loop.time()
+        self._stopping = False
+        self._report_after_s: dict[Lane, float] = {
+            lane: topology.ack_wait_s(lane, spec.timeout_s) / 4 for lane in LANES
+        }
+        self.desk = Desk(spec.slots)
+        self.tally = WorkerTally()
+        speaker = Speaker(instance.address, instance.record.generation)
+        self._end = Endings(instance.bus, outbox, attempts, speaker, self.tally)
+
+    def __repr__(self) -> str:
+        return f"<Consumer {self._instance.stream} {self.desk!r}>"
+
+    async def start(self) -> None:
+        """Begin to pull, now and after each reconnect."""
+        await self._restart_pulls()
+        self._instance.bus.on_reconnect(self._restart_pulls)
+
+    async def _restart_pulls(self) -> None:
+        if not self._stopping:
+            await self._puller.start()
+            self._demand.set()
+
+    async def run(self) -> None:
+        """Keep the credit right for ever: at each change of demand, and as time goes by."""
+        while True:
+            await self._demand.wait()
+            self._demand.clear()
+            if not self._runners.is_ready:
+                continue
+            now_s, load, credit = self._loop.time(), self.desk.load, self._puller.credit
+            ahead = prefetch(load.slots, self._clock.round_trip_s, self.tally.service_s)
+            await self._puller.pull(
+                "interactive", interactive_batch(load.free, ahead, credit["interactive"])
+            )
+            hold_s = HOLD_ROUND_TRIPS * self._clock.round_trip_s
+            for lane in LOWER_LANES:
+                await self._puller.pull(lane, lower_batch(lane, load, credit, now_s, hold_s))
+
+    def deliver(self, delivery: Delivery | None) -> None:
+        """Take in one message; None only says that the credit has changed."""
+        if delivery is None:
+            self._demand.set()
+            return
+        now_s = self._loop.time()
+        self._number += 1
+        work = decode(
+            delivery,
+            number=self._number,
+            address=self._instance.address,
+            default_timeout_s=self._spec.timeout_s,
+            clock=self._clock,
+            now_s=now_s,
+        )
+        if isinstance(work, Malformed):
+            self._end.bury(malformed_work(delivery, now_s), f"not a request: {work.reason}", 0)
+            return
+        self.desk.accept(work, now_s)
+        self._start_more(now_s)
+
+    def _start_more(self, now_s: float) -> None:
+        desk = self.desk
+        if self._runners.is_ready:
+            while (work := desk.start_next(now_s)) is not None:
+                if work.deadline_s > now_s:
+                    self._run(work)
+                else:
+                    desk.finish(work.number, now_s)
+                    self._end.let_go(work, "expired")
+            if desk.suspects and (suspect := desk.start_suspect(now_s)) is not None:
+                self._end.spawn(self._run_suspect(suspect))
+        if self._puller.credit["interactive"] <= desk.load.slots:
+            self._demand.set()
+        if self._stopping and not len(desk):
+            self._idle.set()
+
+    def _run(self, work: Work) -> None:
+        headers = work.headers
+        self._runners.submit(
+            RunRequest(
+                number=work.number,
+                request_id=work.request_id,
+                method=headers.get(wire.METHOD, "POST"),
+                path=headers.get(wire.PATH, "/score"),
+                content_type=headers.get(wire.CONTENT_TYPE, ""),
+                headers=headers.get(wire.HTTP, "").encode(),
+                body=work.body,
+                deadline_s=work.deadline_s,
+            )
+        )
+
+    async def _run_suspect(self, work: Work) -> None:
+        """Run a redelivered request alone, its attempt recorded first."""
+        try:
+            begun = await self._attempts.read(work.seq)
+            work.attempt = begun + 1
+            if begun < self._spec.mesh.max_attempts:
+                await self._attempts.write(work.seq, work.attempt)
+                self._run(work)
+                return
+            self._end.bury(work, f"its worker died with it {begun} times", begun)
+        except BusError as exc:
+            log.warning("consume.attempt_unrecorded request=%s %s", work.request_id, exc)
+            self._end.hand_back(work)
+        self.desk.finish(work.number, self._loop.time())
+        self._start_more(self._loop.time())
+
+    def on_result(self, outcome: Outcome) -> None:
+        """Answer a request whose runner has answered, and start the next."""
+        now_s = self._loop.time()
+        work = self.desk.finish(outcome.number, now_s)
+        if work is None:
+            return
+        self.tally.observe(work, outcome.status, outcome.run_ms / 1000, now_s)
+        if work.cancelled:
+            self._end.let_go(work, "cancelled")
+        else:
+            self._end.answer(work, _reply(outcome))
+        self._start_more(now_s)
+
+    def on_exit(self, exit_: Exit) -> None:
+        """Settle what a runner that died had in hand: what it had begun, and what not."""
+        now_s = self._loop.time()
+        for number in sorted(exit_.waiting, reverse=True):
+            self.desk.put_back(number, now_s)
+        for number in exit_.started:
+            work = self.desk.finish(number, now_s)
+            if work is not None:
+                self._settle_crash(work, exit_.reason, now_s)
+        self._start_more(now_s)
+
+    def _settle_crash(self, work: Work, reason: str, now_s: float) -> None:
+        if work.cancelled or work.deadline_s <= now_s:
+            self._end.let_go(work, "cancelled" if work.cancelled else "expired")
+            return
+        settled = settle_crash(work.attempt, self._spec.mesh.max_attempts, reason)
+        if isinstance(settled, Again):
+            self._end.retry(work)
+        else:
+            self._end.bury(work, settled.reason, settled.attempts)
+
+    def hand_back_waiting(self) -> None:
+        """Give what has not begun back to the queue, for other instances or a later start."""
+        waiting = self.desk.all_waiting()
+        self.desk.drop(waiting)
+        for work in waiting:
+            self._end.hand_back(work)
+
+    def cancel(self, request_id: str) -> None:
+        """Stop a request nobody waits for; harmless if it is not here."""
+        work = self.desk.find(request_id)
+        if work is None:
+            return
+        if work.number in self.desk.running:
+            work.cancelled = True
+            self._runners.cancel(work.number)
+        else:
+            self.desk.drop([work])
+            self._end.let_go(work, "cancelled")
+
+    def sweep(self, now_s: float) -> None:
+        """Drop what is past its deadline, tell the broker what we hold, pull if it is time."""
+        expired = self.desk.expired(now_s)
+        self.desk.drop(expired)
+        for work in expired:
+            self._end.let_go(work, "expired")
+        for work in self.desk.held:
+            if now_s - work.held_s > self._report_after_s[work.lane]:
+                self._end.still_working(work, now_s)
+        if self._runners.is_ready:
+            self._ready_at_s = now_s
+        elif now_s - self._ready_at_s > RUNNER_PATIENCE_S:
+            self.hand_back_waiting()
+        self._start_more(now_s)
+        self._demand.set()
+
+    def sweep_pulls(self) -> None:
+        """Forget pulls that were swallowed; call about once a second."""
+        self._puller.sweep()
+
+    async def drain(self, timeout_s: float) -> int:
+        """Stop pulling, run what arrived, acknowledge; return how many were handed back."""
+        self._stopping = True
+        await self._puller.drain()
+        if len(self.desk):
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self._idle.wait()
+            except TimeoutError:
+                log.warning("consume.cut_off %r", self.desk)
+        left = list(self.desk.held)
+        for work in left:
+            self._end.hand_back(work)
+        await self._end.drained()
+        return len(left)
+
+
+def _reply(outcome: Outcome) -> Reply:
+    code = "" if 200 <= outcome.status < 300 else "model_error"
+    return Reply(
+        outcome.status, outcome.body, outcome.content_type, outcome.run_ms, code, outcome.headers
+    )

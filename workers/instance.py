@@ -1,0 +1,23 @@
+"""What one worker process is: an instance of a deployment at one generation. Ring: values."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from mesh import subjects
+from mesh.bus import Bus
+from mesh.records import DeploymentRecord
+from mesh.subjects import WorkerAddress
+
+
+class Instance(NamedTuple):
+    """Identity and connection of this worker."""
+
+    bus: Bus
+    address: WorkerAddress
+    record: DeploymentRecord
+
+    @property
+    def stream(self) -> str:
+        """The work queue it serves."""
+        return subjects.work_stream(self.address.endpoint, self.address.deployment)

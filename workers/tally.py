@@ -1,0 +1,52 @@
+"""What a worker counts: outcomes, times in the queue and in the model.
+
+Plain numbers on the hot path, turned into Prometheus metrics only when somebody scrapes: the
+client library's own counters take a lock each and cost several times as much per request.
+Ring: values.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mesh.tally import Histogram
+from mesh.wire import ServiceTime
+from workers.work import Work
+
+SMOOTHING: Final = 0.05
+PEAK_DECAY: Final = 0.99
+
+
+class WorkerTally:
+    """Counts since the start of the worker."""
+
+    def __init__(self) -> None:
+        self.outcomes: dict[str, int] = {}
+        self.queued = Histogram()
+        self.run = Histogram()
+        self.service_s = 0.0
+        self._mean_run_s = 0.0
+        self._peak_run_s = 0.0
+        self.answered = 0
+
+    def observe(self, work: Work, status: int, run_s: float, now_s: float) -> None:
+        """Count a request that ran: waited in the queue, took a slot, ran for `run_s` of it."""
+        outcome = "ok" if 200 <= status < 300 else "model_error"
+        self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
+        self.queued.observe(work.started_s - work.stamped_s)
+        self.run.observe(run_s)
+        self.answered += 1
+        slot_s = now_s - work.started_s
+        weight = SMOOTHING if self.answered > 1 else 1.0
+        self.service_s += weight * (slot_s - self.service_s)
+        self._mean_run_s += weight * (run_s - self._mean_run_s)
+        self._peak_run_s = max(run_s, self._peak_run_s * PEAK_DECAY)
+
+    def count(self, outcome: str) -> None:
+        """Count a request that ended without running: expired, cancelled, handed back, dead."""
+        self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
+
+    @property
+    def service(self) -> ServiceTime:
+        """The service time as heartbeats tell it: seconds a request runs."""
+        return ServiceTime(mean_s=self._mean_run_s, peak_s=self._peak_run_s, answered=self.answered)

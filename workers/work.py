@@ -1,0 +1,114 @@
+"""One request as a worker holds it, decoded from a message of the work queue.
+
+Ring: values and decisions; the broker's client is not known here.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from mesh import subjects, wire
+from mesh.subjects import Lane, WorkerAddress
+from workers.clock import BrokerClock
+from workers.pull import Delivery
+
+SHADOW_LANE: Lane = "shadow"
+
+
+class Work(msgspec.Struct, kw_only=True, eq=False):
+    """A request in hand, from its delivery to its acknowledgement. Times are monotonic seconds.
+
+    `held_s` is when the broker last heard that we hold it; `attempt` counts from 1 and rises only
+    when a runner died with it.
+    """
+
+    number: int
+    ack: str
+    lane: Lane
+    seq: int
+    delivered: int
+    request_id: str
+    reply: str
+    deadline_s: float
+    stamped_s: float
+    held_s: float
+    body: bytes
+    headers: dict[str, str]
+    attempt: int = 1
+    started_s: float = 0.0
+    cancelled: bool = False
+
+    @property
+    def is_shadow(self) -> bool:
+        """Whether the answer goes to the comparison stream instead of to a caller."""
+        return self.lane == SHADOW_LANE
+
+    @property
+    def is_redelivered(self) -> bool:
+        """Whether somebody has held it before, and may have died with it."""
+        return self.delivered > 1
+
+
+class Malformed(msgspec.Struct, frozen=True):
+    """A message that cannot be a request; it is dead-lettered, never redelivered."""
+
+    reason: str
+
+
+def decode(
+    delivery: Delivery,
+    *,
+    number: int,
+    address: WorkerAddress,
+    default_timeout_s: float,
+    clock: BrokerClock,
+    now_s: float,
+) -> Work | Malformed:
+    """Read a delivery as a request of this deployment.
+
+    A message without a timeout (a direct producer's) gets the deployment's own; one without a
+    reply subject is run and answered to nobody.
+    """
+    message = delivery.message
+    headers = message.headers or {}
+    timeout_s = default_timeout_s
+    if (timeout_ms := headers.get(wire.TIMEOUT_MS)) is not None:
+        if not timeout_ms.isascii() or not timeout_ms.isdigit():
+            return Malformed(f"{wire.TIMEOUT_MS}: {timeout_ms!r} is not a whole number of ms")
+        timeout_s = int(timeout_ms) / 1000
+    reply = headers.get(wire.REPLY, "")
+    if reply and not subjects.is_reply_of(reply, address.endpoint, address.deployment):
+        return Malformed(f"{wire.REPLY}: {reply!r} is not a reply subject of this deployment")
+    stamped_s = clock.local_s(delivery.stamped_ns, now_s)
+    return Work(
+        number=number,
+        ack=message.reply,
+        lane=delivery.lane,
+        seq=delivery.seq,
+        delivered=delivery.delivered,
+        request_id=headers.get(wire.REQUEST_ID, "") or headers.get(wire.MSG_ID, ""),
+        reply=reply,
+        deadline_s=stamped_s + timeout_s,
+        stamped_s=stamped_s,
+        held_s=now_s,
+        body=message.data,
+        headers=headers,
+    )
+
+
+def malformed_work(delivery: Delivery, now_s: float) -> Work:
+    """Wrap what cannot be a request so that it can be buried; it has nobody to answer to."""
+    return Work(
+        number=0,
+        ack=delivery.message.reply,
+        lane=delivery.lane,
+        seq=delivery.seq,
+        delivered=1,
+        request_id="",
+        reply="",
+        deadline_s=now_s,
+        stamped_s=now_s,
+        held_s=now_s,
+        body=delivery.message.data,
+        headers=delivery.message.headers or {},
+    )
