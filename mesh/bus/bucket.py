@@ -11,7 +11,8 @@ from typing import Any, NamedTuple, Self
 import nats.js.errors
 from nats.js.kv import KeyValue
 
-from mesh.bus.connection import FOREIGN, Bus
+from mesh.bus.connection import Bus
+from mesh.bus.message import FOREIGN
 from mesh.errors import ConflictError, translate
 
 

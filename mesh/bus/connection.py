@@ -7,19 +7,18 @@ Knows nothing of endpoints or deployments. Ring: adapter.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import Any, ClassVar, Final, Protocol, Self
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, ClassVar, Final, Self
 
 import nats
 import nats.errors
 import nats.js.errors
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 
-from mesh.errors import BusError, BusTimeoutError, MeshError, PayloadTooLargeError, translate
+from mesh.bus.message import FOREIGN, ApiError, Callback, Message, Subscription
+from mesh.errors import BusError, translate
 
 log = logging.getLogger("mesh.bus")
 
@@ -34,76 +33,9 @@ class NoRespondersError(BusError):
     code: ClassVar[str] = "no_responders"
 
 
-FOREIGN: Final[dict[type[BaseException], type[MeshError]]] = {
-    nats.errors.MaxPayloadError: PayloadTooLargeError,
-    nats.errors.NoRespondersError: NoRespondersError,
-    nats.errors.TimeoutError: BusTimeoutError,
-    TimeoutError: BusTimeoutError,
-    nats.errors.Error: BusError,
-    OSError: BusError,
-}
-
-
-class Message(Protocol):
-    """A message as a callback gets it. `headers` is None when there are none."""
-
-    @property
-    def subject(self) -> str:
-        """Where it was published."""
-
-    @property
-    def reply(self) -> str:
-        """Where an answer is expected; for a pulled message, where it is acknowledged."""
-
-    @property
-    def data(self) -> bytes:
-        """The body."""
-
-    @property
-    def headers(self) -> dict[str, str] | None:
-        """The headers, None if there are none."""
-
-
 def _hosts(url: str) -> str:
     """The addresses without the credentials that may stand in them."""
     return ", ".join(part.rsplit("@", 1)[-1].removeprefix("nats://") for part in url.split(","))
-
-
-@contextlib.contextmanager
-def _instead_of_timeout(error: MeshError) -> Iterator[None]:
-    try:
-        yield
-    except TimeoutError as exc:
-        raise error from exc
-
-
-Callback = Callable[[Msg], Awaitable[None]]
-
-
-class Subscription(Protocol):
-    """A running subscription."""
-
-    @property
-    def delivered(self) -> int:
-        """Messages handed to the callback so far."""
-
-    async def unsubscribe(self) -> None:
-        """Stop at once; what has arrived and is not yet delivered is lost."""
-
-    async def drain(self) -> None:
-        """Stop, delivering what has arrived."""
-
-
-class ApiError(BusError):
-    """The broker refused an operation on a stream, a consumer or a bucket."""
-
-    code: ClassVar[str] = "bus_refused"
-    retryable = False
-
-    def __init__(self, message: str, *, err_code: int, status: int) -> None:
-        super().__init__(message)
-        self.err_code = err_code
-        self.status = status
 
 
 class Bus:
@@ -112,7 +44,10 @@ class Bus:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._on_reconnect: list[Callable[[], Awaitable[None]]] = []
+        self._on_away: list[Callable[[], None]] = []
         self._reconnect_task: asyncio.Task[None] | None = None
+        self._refused = asyncio.Event()
+        self._last_error = ""
         self.closed = asyncio.Event()
 
     def __repr__(self) -> str:
@@ -145,31 +80,48 @@ class Bus:
         """
         bus = cls(Client())
         options: dict[str, Any] = {"user": user, "password": password} if user else {}
-        unreachable = BusError(f"no nats-server answered at {_hosts(url)} within {timeout_s:g} s")
-        with translate(FOREIGN, url=url), _instead_of_timeout(unreachable):
-            await asyncio.wait_for(
-                bus._client.connect(
-                    url.split(","),
-                    name=name,
-                    inbox_prefix=inbox_prefix,
-                    allow_reconnect=True,
-                    max_reconnect_attempts=-1,
-                    reconnect_time_wait=0.2,  # type: ignore[arg-type]  # seconds, floats work
-                    connect_timeout=2,
-                    ping_interval=5,
-                    max_outstanding_pings=2,
-                    pending_size=8 << 20,
-                    drain_timeout=5,
-                    error_cb=bus._note_error,
-                    disconnected_cb=bus._note_disconnected,
-                    reconnected_cb=bus._note_reconnected,
-                    closed_cb=bus._note_closed,
-                    **options,
-                ),
-                timeout_s,
-            )
+        connecting = bus._client.connect(
+            url.split(","),
+            name=name,
+            inbox_prefix=inbox_prefix,
+            allow_reconnect=True,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=0.2,  # type: ignore[arg-type]  # seconds; a float works
+            connect_timeout=2,
+            ping_interval=5,
+            max_outstanding_pings=2,
+            pending_size=8 << 20,
+            drain_timeout=5,
+            error_cb=bus._note_error,
+            disconnected_cb=bus._note_disconnected,
+            reconnected_cb=bus._note_reconnected,
+            closed_cb=bus._note_closed,
+            **options,
+        )
+        await bus._first_connection(connecting, _hosts(url), timeout_s)
         await bus._refuse_old_server()
         return bus
+
+    async def _first_connection(
+        self, connecting: Coroutine[Any, Any, None], hosts: str, timeout_s: float
+    ) -> None:
+        """Wait for the first connection, or for a refusal that no retry will change."""
+        tasks = {asyncio.ensure_future(connecting), asyncio.ensure_future(self._refused.wait())}
+        try:
+            done, _ = await asyncio.wait(
+                tasks, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            for task in tasks:
+                task.cancel()
+        if self._refused.is_set():
+            await self._client.close()
+            raise BusError(f"nats-server at {hosts} refused us: {self._last_error}")
+        if not done:
+            await self._client.close()
+            raise BusError(f"no nats-server answered at {hosts} within {timeout_s:g} s")
+        with translate(FOREIGN, url=hosts):
+            done.pop().result()
 
     async def _refuse_old_server(self) -> None:
         version = self._client.connected_server_version
@@ -286,6 +238,10 @@ class Bus:
         """Run `callback` after each reconnect, in the order of registration."""
         self._on_reconnect.append(callback)
 
+    def on_away(self, callback: Callable[[], None]) -> None:
+        """Run `callback` whenever the broker has gone away."""
+        self._on_away.append(callback)
+
     async def close(self) -> None:
         """Deliver what has arrived, send what is pending, and disconnect. Harmless twice."""
         if self._client.is_closed:
@@ -299,11 +255,16 @@ class Bus:
             await self._client.close()
 
     async def _note_error(self, exc: Exception) -> None:
-        log.warning("bus.error %s", str(exc) or type(exc).__name__)
+        self._last_error = str(exc) or type(exc).__name__
+        if "authorization violation" in self._last_error.lower():
+            self._refused.set()
+        log.warning("bus.error %s", self._last_error)
 
     async def _note_disconnected(self) -> None:
         if not self._client.is_draining and not self._client.is_closed:
             log.warning("bus.away")
+        for callback in self._on_away:
+            callback()
 
     async def _note_reconnected(self) -> None:
         """Run the callbacks in a task: the client waits for this function before it reads on."""

@@ -12,7 +12,8 @@ from typing import Final, Self
 import nats.js.errors
 from nats.js.object_store import ObjectStore
 
-from mesh.bus.connection import FOREIGN, Bus
+from mesh.bus.connection import Bus
+from mesh.bus.message import FOREIGN
 from mesh.errors import MeshError, NotFoundError, translate
 
 NOT_THERE: Final[dict[type[BaseException], type[MeshError]]] = {
