@@ -5,7 +5,8 @@ Ring: adapter. See `mesh.bus.connection` for the connection, `bucket` for key-va
 """
 
 from mesh.bus.bucket import Bucket, Entry
-from mesh.bus.connection import ApiError, Bus, Message, NoRespondersError, Subscription
+from mesh.bus.connection import Bus
+from mesh.bus.message import ApiError, Message, NoRespondersError, Subscription
 from mesh.bus.objects import ObjectBucket
 
 __all__ = [

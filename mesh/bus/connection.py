@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import Any, ClassVar, Final, Self
+from typing import Any, Final, Self
 
 import nats
 import nats.errors
@@ -25,12 +25,6 @@ log = logging.getLogger("mesh.bus")
 OLDEST_SERVER: Final = (2, 11)
 HEADROOM_BYTES: Final = 64 * 1024
 API_TIMEOUT_S: Final = 5.0
-
-
-class NoRespondersError(BusError):
-    """Nobody listens there: the message went nowhere and may safely be sent again."""
-
-    code: ClassVar[str] = "no_responders"
 
 
 def _hosts(url: str) -> str:

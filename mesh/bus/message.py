@@ -13,6 +13,13 @@ from nats.aio.msg import Msg
 
 from mesh.errors import BusError, BusTimeoutError, MeshError, PayloadTooLargeError
 
+
+class NoRespondersError(BusError):
+    """Nobody listens there: the message went nowhere and may safely be sent again."""
+
+    code: ClassVar[str] = "no_responders"
+
+
 FOREIGN: Final[dict[type[BaseException], type[MeshError]]] = {
     nats.errors.MaxPayloadError: PayloadTooLargeError,
     nats.errors.NoRespondersError: NoRespondersError,
