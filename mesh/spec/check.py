@@ -82,7 +82,7 @@ def _check_union(value: object, kind: inspect.UnionType, path: Path) -> Iterator
         if _fits(value, option):
             yield from _check(value, option, path)
             return
-    words = " or ".join(dict.fromkeys(_word(option) for option in options))
+    words = " or ".join(sorted({_word(option) for option in options}))
     yield Violation(path, value, f"must be {words}")
 
 

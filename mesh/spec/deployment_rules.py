@@ -138,7 +138,11 @@ def _probes(spec: DeploymentSpec) -> Iterator[Violation]:
 
 def _kind(spec: DeploymentSpec) -> Iterator[Violation]:
     if spec.kind == "managed" and spec.resources is not None:
-        yield Violation(("resources",), {"": ""}, "only kubernetes deployments have it")
+        yield Violation(
+            ("resources",),
+            msgspec.to_builtins(spec.resources),
+            "only kubernetes deployments have it",
+        )
     if spec.kind == "kubernetes" and spec.egress_public_network_access == "disabled":
         rule = "only managed deployments have it"
         path = ("egress_public_network_access",)

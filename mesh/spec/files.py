@@ -56,7 +56,7 @@ def missing_files(spec: DeploymentSpec) -> Iterator[Violation]:
         yield Violation(folder, code.code, "there is no such folder")
     elif not FilePath(code.code).is_dir():
         yield Violation(folder, code.code, "must be a folder")
-    elif not _exists(os.path.join(code.code, code.scoring_script)):
+    elif ".." not in code.scoring_script and not _exists(f"{code.code}/{code.scoring_script}"):
         path: Path = ("code_configuration", "scoring_script")
         yield Violation(path, code.scoring_script, f"there is no such file in {code.code}")
 

@@ -1,0 +1,149 @@
+"""The rules that both the YAML loader and the management service apply."""
+
+import msgspec
+import pytest
+
+from mesh.errors import SpecError
+from mesh.spec.collector import Collection, DataCollector
+from mesh.spec.deployment import (
+    CodeConfiguration,
+    DeploymentSpec,
+    RequestSettings,
+    Resources,
+    ScaleSettings,
+)
+from mesh.spec.deployment_rules import deployment_violations
+from mesh.spec.endpoint import EndpointSpec
+from mesh.spec.endpoint_rules import deployment_limit_violations, endpoint_violations
+from mesh.spec.quantity import quantity
+from mesh.spec.runtime import ResourceAmounts
+from mesh.spec.violation import Violation, path_text, raise_violations
+
+BLUE = DeploymentSpec(
+    name="blue",
+    endpoint_name="iris",
+    code_configuration=CodeConfiguration(code="/src", scoring_script="score.py"),
+)
+TWENTY = [f"dep-{index}" for index in range(20)]
+
+
+def broken(spec: DeploymentSpec) -> list[str]:
+    return [path_text(violation.path) for violation in deployment_violations(spec)]
+
+
+def test_a_deployment_with_traffic_must_exist():
+    """Traffic can name only deployments that the endpoint has; 0 is as good as absent."""
+    spec = EndpointSpec(name="iris", traffic={"blue": 100, "gone": 0}, mirror_traffic={"red": 5})
+
+    texts = [str(violation) for violation in endpoint_violations(spec, {"blue"})]
+
+    assert texts == ["mirror_traffic.red: 5: iris has no deployment 'red'; it has: blue"]
+    assert endpoint_violations(spec) == []
+
+
+def test_an_endpoint_has_at_most_twenty_deployments():
+    """The twenty-first is refused; replacing one of twenty is not."""
+    assert deployment_limit_violations(TWENTY[:19], "new") == []
+    assert deployment_limit_violations(TWENTY, "dep-3") == []
+    assert "at most 20 deployments" in str(deployment_limit_violations(TWENTY, "new")[0])
+
+
+def test_a_split_over_more_than_twenty_names_is_refused():
+    """Zero entries count: they name deployments too."""
+    spec = EndpointSpec(name="iris", traffic={**dict.fromkeys(TWENTY, 5), "one-more": 0})
+
+    assert [path_text(v.path) for v in endpoint_violations(spec)] == ["traffic"]
+
+
+@pytest.mark.parametrize(("kind", "longest_ms"), [("managed", 180_000), ("kubernetes", 300_000)])
+def test_the_longest_timeout_depends_on_the_kind(kind: str, longest_ms: int):
+    """180 s for managed deployments, 300 s for kubernetes ones."""
+    for over, expected in ((0, []), (1, ["request_settings.request_timeout_ms"])):
+        settings = RequestSettings(request_timeout_ms=longest_ms + over)
+        spec = msgspec.structs.replace(BLUE, kind=kind, request_settings=settings)
+
+        assert broken(spec) == expected
+
+
+def test_kubernetes_names_are_at_most_62_characters_together():
+    """One more is refused, for kubernetes alone."""
+    long = msgspec.structs.replace(BLUE, name="a" * 31, endpoint_name="b" * 32)
+
+    assert broken(long) == []
+    assert broken(msgspec.structs.replace(long, kind="kubernetes")) == ["name"]
+
+
+def test_resources_ask_for_no_more_than_their_limits():
+    """Amounts are compared across their units."""
+    resources = Resources(
+        requests=ResourceAmounts(cpu="500m", memory="2Gi", gpu="x"),
+        limits=ResourceAmounts(cpu="1", memory="2000M"),
+    )
+    spec = msgspec.structs.replace(BLUE, kind="kubernetes", resources=resources)
+
+    expected = ["resources.requests[nvidia.com/gpu]", "resources.requests.memory"]
+    assert broken(spec) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [
+        ("2", 2.0),
+        ("500m", 0.5),
+        ("1.5k", 1500.0),
+        ("1Gi", float(1 << 30)),
+        ("1G", 1e9),
+        ("", None),
+        ("Gi", None),
+        ("-1", None),
+        ("1gi", None),
+        ("1 2", None),
+    ],
+)
+def test_quantities_are_read(text: str, amount: float | None):
+    """Kubernetes units, decimal and binary."""
+    assert quantity(text) == amount
+
+
+def test_a_managed_deployment_scales_by_its_count_alone():
+    """Target utilization is for kubernetes."""
+    scale = ScaleSettings(type="target_utilization", min_instances=3, max_instances=2)
+    spec = msgspec.structs.replace(BLUE, scale_settings=scale)
+
+    assert broken(spec) == ["scale_settings.type", "scale_settings.min_instances"]
+
+
+def test_at_most_five_custom_collections():
+    """`request` and `response` do not count."""
+    names = [*(f"c{index}" for index in range(5)), "request", "response"]
+    collector = DataCollector(collections=dict.fromkeys(names, Collection()))
+    fits = msgspec.structs.replace(BLUE, data_collector=collector)
+    more = DataCollector(collections=dict.fromkeys([*names, "c5"], Collection()))
+
+    assert broken(fits) == []
+    assert broken(msgspec.structs.replace(BLUE, data_collector=more))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("code_configuration", None),
+        ("environment_variables", {"A=B": "x"}),
+        ("environment_variables", {"A": "\0"}),
+        ("environment_variables", {"WORKER_COUNT": "9" * 5000}),
+    ],
+)
+def test_what_no_process_could_start_with_is_refused(field: str, value: object):
+    """A script there must be, and variables that the operating system takes."""
+    assert len(broken(msgspec.structs.replace(BLUE, **{field: value}))) == 1
+
+
+def test_violations_are_raised_together():
+    """One error, a line for each; none if there is none."""
+    raise_violations([])
+    broken = [Violation(("a", 0), 1, "no"), Violation(("b",), "x", "n")]
+
+    with pytest.raises(SpecError) as refused:
+        raise_violations(broken, "iris")
+
+    assert str(refused.value) == "iris: a[0]: 1: no\niris: b: 'x': n"
