@@ -13,7 +13,7 @@ BENCH_ARGS ?=
 	contract e2e bench bench-compare schema lock clean
 
 help: ## explain the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## make the virtual environment; again only when the lock changes
 
@@ -75,6 +75,7 @@ lock: setup ## resolve requirements/*.txt again (the only target that changes th
 	@UV="$(BIN)/uv" scripts/lock.sh
 
 clean: ## remove caches and build outputs; the virtual environment stays
+	@git worktree prune
 	@rm -rf build dist .coverage .coverage.* htmlcov .hypothesis .mypy_cache .pytest_cache \
 		.ruff_cache .import_linter_cache .bench
 	@find $(PACKAGES) tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
