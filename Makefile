@@ -10,7 +10,7 @@ BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-all check fmt fmt-check lint type imports unit integration \
-	contract e2e bench bench-compare schema lock clean
+	contract e2e cover bench bench-compare schema lock clean
 
 help: ## explain the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,12 @@ contract: setup ## one suite over every implementation of a Protocol
 
 e2e: setup ## whole meshes as processes, driven through the CLI
 	@$(BIN)/python -m pytest -q tests/e2e
+
+cover: setup ## branch coverage of the unit, contract and integration tests
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest -q tests/unit tests/contract tests/integration
+	@$(BIN)/coverage combine -q
+	@$(BIN)/coverage report
 
 bench: setup ## throughput and latency against the floor and the peers (about 8 minutes)
 	@scripts/need-wrk.sh

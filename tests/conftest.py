@@ -8,6 +8,17 @@ import pytest
 
 from tests.broker import BINARY, NatsServer
 
+E2E = Path(__file__).parent / "e2e"
+SLOW_S = 60  # for real processes and servers of other projects
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give tests of whole processes and of foreign servers more time than the usual 10 s."""
+    for item in items:
+        is_slow = E2E in item.path.parents or item.get_closest_marker("foreign")
+        if is_slow and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SLOW_S))
+
 
 def pytest_report_header() -> str:
     """Say which broker the results are true for."""
