@@ -1,0 +1,197 @@
+"""How endpoints and deployments look to people. Ring: values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from mesh.api import DeploymentView, EndpointView, InstanceView
+from mesh.cli.output import new_table
+from mesh.records import Artifact
+
+STYLES: Final = {"Succeeded": "green", "Failed": "red", "ready": "green", "failed": "red"}
+SHORT_DIGEST: Final = 12
+
+Fields = Iterable[tuple[str, str | Text]]
+
+
+def endpoint_list(views: Iterable[EndpointView]) -> Table:
+    """Endpoints, a row each."""
+    table = new_table("Name", "State", "Traffic", "Mirror", "Deployments", "Scoring URI")
+    for view in views:
+        table.add_row(
+            view.name,
+            state_text(view.provisioning_state),
+            split_text(view.traffic),
+            split_text(view.mirror_traffic),
+            " ".join(view.deployments),
+            view.scoring_uri,
+        )
+    return table
+
+
+def endpoint_details(view: EndpointView) -> Table:
+    """One endpoint, a row per property."""
+    return fields(
+        [
+            ("Name", view.name),
+            ("State", state_text(view.provisioning_state)),
+            ("Kind", view.kind),
+            ("Auth mode", view.auth_mode),
+            ("Description", view.description),
+            ("Tags", _pairs(view.tags)),
+            ("Traffic", split_text(view.traffic) or "none"),
+            ("Mirror traffic", split_text(view.mirror_traffic)),
+            ("Deployments", " ".join(view.deployments) or "none"),
+            ("Scoring URI", view.scoring_uri or "none: no gateway is running"),
+            ("Created", time_text(view.created_at_s)),
+            ("Modified", time_text(view.modified_at_s)),
+            ("Warnings", "\n".join(view.warnings)),
+        ]
+    )
+
+
+def deployment_list(views: Iterable[DeploymentView]) -> Table:
+    """Deployments, a row each."""
+    table = new_table(
+        "Endpoint", "Name", "State", "Ready", "Traffic", "Mirror", "Queued", "Generation", "Reason"
+    )
+    for view in views:
+        table.add_row(
+            view.endpoint_name,
+            view.name,
+            state_text(view.provisioning_state),
+            f"{view.ready_instances}/{view.instance_count}",
+            f"{view.traffic}%",
+            f"{view.mirror_traffic}%" if view.mirror_traffic else "",
+            str(sum(view.queue.values())),
+            str(view.generation),
+            last_line(view.reason),
+        )
+    return table
+
+
+def deployment_details(view: DeploymentView) -> RenderableType:
+    """One deployment: a row per property, then its instances."""
+    serving = f" (serving: {view.serving_generation})" if is_behind(view) else ""
+    table = fields(
+        [
+            ("Name", view.name),
+            ("Endpoint", view.endpoint_name),
+            ("State", state_text(view.provisioning_state)),
+            ("Reason", view.reason.rstrip()),
+            ("Generation", f"{view.generation}{serving}"),
+            ("Instances", f"{view.ready_instances} of {view.instance_count} ready"),
+            ("Traffic", f"{view.traffic}%"),
+            ("Mirror traffic", f"{view.mirror_traffic}%" if view.mirror_traffic else ""),
+            ("Queue", _pairs(view.queue)),
+            ("Model", artifact_text(view.model)),
+            ("Code", artifact_text(view.code)),
+            ("Created", time_text(view.created_at_s)),
+            ("Modified", time_text(view.modified_at_s)),
+            ("Warnings", "\n".join(view.warnings)),
+        ]
+    )
+    return Group(table, "", instance_list(view.instances)) if view.instances else table
+
+
+def instance_list(views: Iterable[InstanceView]) -> Table:
+    """Instances, a row each."""
+    table = new_table("Instance", "State", "Generation", "Busy", "CPU", "Memory", "Pid", "Host")
+    for view in views:
+        table.add_row(
+            view.instance,
+            state_text(view.state),
+            str(view.generation),
+            f"{view.in_flight}/{view.slots}",
+            f"{view.cpu_percent:.0f}%",
+            size_text(view.memory_bytes),
+            str(view.pid),
+            view.host,
+        )
+    return table
+
+
+def fields(pairs: Fields) -> Table:
+    """A row per property that has a value."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in pairs:
+        if value:
+            table.add_row(name, value)
+    return table
+
+
+def progress_text(view: DeploymentView | None) -> str:
+    """A deployment on one line, while somebody waits for it."""
+    if view is None:
+        return "not there"
+    text = f"{view.provisioning_state}, {view.ready_instances} of {view.instance_count} ready"
+    if is_behind(view):
+        text += f", generation {view.serving_generation} serves until {view.generation} is ready"
+    reason = last_line(view.reason)
+    return f"{text}: {reason}" if reason else text
+
+
+def curl_text(view: EndpointView, deployment: str | None = None) -> str:
+    """A command that calls the endpoint; the key is looked up, not shown."""
+    key = f"$(mesh endpoint get-credentials -n {view.name} --query primaryKey -o tsv)"
+    chosen = f"-H 'azureml-model-deployment: {deployment}' " if deployment else ""
+    return (
+        f'curl {view.scoring_uri} -H "Authorization: Bearer {key}" {chosen}'
+        "-H 'Content-Type: application/json' -d @request.json"
+    )
+
+
+def is_behind(view: DeploymentView) -> bool:
+    """Tell whether an older generation than the newest one is serving."""
+    return 0 < view.serving_generation < view.generation
+
+
+def state_text(state: str) -> Text:
+    """A state, coloured where there is colour."""
+    return Text(state, style=STYLES.get(state, "yellow"))
+
+
+def split_text(split: Mapping[str, int]) -> str:
+    """A split the way `--traffic` takes it."""
+    return " ".join(f"{name}={percent}" for name, percent in split.items() if percent)
+
+
+def artifact_text(artifact: Artifact | None) -> str:
+    """A stored folder or file: its name, digest and size."""
+    if artifact is None:
+        return ""
+    digest = artifact.digest.rpartition(":")[2][:SHORT_DIGEST]
+    files = "1 file" if artifact.files == 1 else f"{artifact.files} files"
+    return f"{artifact.entry} {digest} ({files}, {size_text(artifact.size_bytes)})".lstrip()
+
+
+def size_text(size_bytes: float) -> str:
+    """A size in the largest unit that leaves a digit before the point."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size_bytes < 1024:
+            return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
+        size_bytes /= 1024
+    return f"{size_bytes:.1f} TiB"
+
+
+def time_text(at_s: float) -> str:
+    """A time as UTC, to the second."""
+    return f"{datetime.fromtimestamp(at_s, UTC):%Y-%m-%d %H:%M:%S} UTC" if at_s else ""
+
+
+def last_line(text: str) -> str:
+    """The last line of a text: of a traceback, the error itself."""
+    lines = text.strip().splitlines()
+    return lines[-1].strip() if lines else ""
+
+
+def _pairs(values: Mapping[str, object]) -> str:
+    return " ".join(f"{name}={value}" for name, value in values.items())

@@ -1,0 +1,63 @@
+"""What the instances of a deployment printed, read back line by line. Ring: adapter."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from typing import Final, NamedTuple
+
+import msgspec
+
+from mesh import history, subjects, wire
+from mesh.bus import Bus
+from mesh.subjects import WorkerAddress
+from mesh.wire import LogBatch, LogLine
+
+DEFAULT_LINES: Final = 5000
+
+
+class LogQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which lines to read: the last `lines`, then with `follow` those printed from now on.
+
+    `container` is `inference-server` or `storage-initializer`, None for both.
+    """
+
+    endpoint: str
+    deployment: str
+    instance: str | None = None
+    container: str | None = "inference-server"
+    lines: int = DEFAULT_LINES
+    follow: bool = False
+
+
+class ConsoleLine(NamedTuple):
+    """A line and the instance that printed it."""
+
+    instance: str
+    line: LogLine
+
+
+async def read_console(bus: Bus, query: LogQuery) -> AsyncIterator[ConsoleLine]:
+    """Yield the lines a query asks for; in the past by time, live ones as they arrive."""
+    subject = subjects.log(WorkerAddress(query.endpoint, query.deployment, query.instance or "*"))
+    tail: deque[ConsoleLine] | None = deque(maxlen=query.lines)
+    messages = history.read(
+        bus, subjects.LOGS_STREAM, subject, newest=query.lines, follow=query.follow
+    )
+    async for past in messages:
+        if tail is None:
+            for line in _lines(past.data, query):
+                yield line
+            continue
+        tail.extend(_lines(past.data, query))
+        if not past.pending:
+            for line in sorted(tail, key=lambda line: line.line.at_s):
+                yield line
+            tail = None
+
+
+def _lines(data: bytes, query: LogQuery) -> Iterator[ConsoleLine]:
+    batch = wire.decode(data, LogBatch)
+    for line in batch.lines if batch else ():
+        if query.container in (None, line.container):
+            yield ConsoleLine(batch.instance if batch else "", line)

@@ -1,0 +1,140 @@
+"""How endpoints and deployments look to people."""
+
+import pytest
+from rich.console import Console
+
+from mesh.api import DeploymentView, EndpointView, InstanceView
+from mesh.cli.exits import DeploymentFailedError
+from mesh.cli.settle import next_text, refuse_failed
+from mesh.cli.views import (
+    artifact_text,
+    curl_text,
+    deployment_details,
+    deployment_list,
+    endpoint_details,
+    progress_text,
+    size_text,
+)
+from mesh.records import Artifact
+
+URI = "http://127.0.0.1:8080/endpoints/iris/score"
+
+
+def deployment(**changes):
+    known = {
+        "name": "blue",
+        "endpoint_name": "iris",
+        "provisioning_state": "Succeeded",
+        "generation": 1,
+        "serving_generation": 1,
+        "instance_count": 2,
+        "ready_instances": 2,
+    }
+    return DeploymentView(**known | changes)
+
+
+def endpoint(**changes):
+    known = {
+        "name": "iris",
+        "kind": "managed",
+        "auth_mode": "key",
+        "provisioning_state": "Succeeded",
+        "scoring_uri": URI,
+    }
+    return EndpointView(**known | changes)
+
+
+def text_of(renderable):
+    console = Console(width=300, color_system=None)
+    with console.capture() as captured:
+        console.print(renderable)
+    return captured.get()
+
+
+def test_endpoint_shows_its_split_as_the_option_takes_it():
+    """The split is printed the way `--traffic` takes it; deployments without any are left out."""
+    text = text_of(endpoint_details(endpoint(traffic={"blue": 90, "green": 10, "red": 0})))
+
+    assert "blue=90 green=10" in text
+    assert "red" not in text
+
+
+def test_deployment_list_shows_the_error_itself():
+    """A row has room for one line of a traceback: the last, which is the error."""
+    reason = 'Traceback (most recent call last):\n  File "score.py"\nValueError: no model\n'
+    failed = deployment(provisioning_state="Failed", reason=reason, ready_instances=0)
+
+    text = text_of(deployment_list([failed]))
+
+    assert "ValueError: no model" in text
+    assert "0/2" in text
+    assert "Traceback" not in text
+
+
+def test_deployment_details_show_the_whole_reason_and_instances():
+    """`show` keeps the traceback whole, and lists each instance."""
+    instance = InstanceView(instance="i1", generation=1, state="ready", slots=4, pid=7)
+    view = deployment(reason="Traceback\nValueError: no", instances=[instance])
+
+    text = text_of(deployment_details(view))
+
+    assert "Traceback" in text
+    assert "ValueError: no" in text
+    assert "i1" in text
+    assert "0/4" in text
+
+
+def test_progress_is_one_line():
+    """While waiting there is one line, with the newest reason at its end."""
+    view = deployment(provisioning_state="Creating", ready_instances=1, reason="a\nb")
+
+    assert progress_text(view) == "Creating, 1 of 2 ready: b"
+
+
+def test_progress_says_who_serves_meanwhile():
+    """During an update the older generation goes on serving, and that is said."""
+    view = deployment(provisioning_state="Updating", generation=2)
+
+    assert "generation 1 serves until 2 is ready" in progress_text(view)
+
+
+def test_curl_holds_no_key():
+    """The command to paste looks the key up; keys do not land in a shell's history."""
+    text = curl_text(endpoint())
+
+    assert text.startswith(f"curl {URI} -H")
+    assert "$(mesh endpoint get-credentials -n iris --query primaryKey -o tsv)" in text
+
+
+def test_a_failed_deployment_is_an_error_with_its_traceback():
+    """The reason is told whole, and who goes on serving."""
+    view = deployment(provisioning_state="Failed", generation=2, reason="Traceback\nKeyError: 1")
+
+    with pytest.raises(DeploymentFailedError) as caught:
+        refuse_failed(view)
+
+    assert "generation 1 goes on serving" in str(caught.value)
+    assert str(caught.value).endswith("Traceback\nKeyError: 1")
+
+
+def test_a_deployment_without_traffic_is_called_by_name():
+    """Who has just been deployed beside another learns how to reach it."""
+    text = next_text(deployment(), endpoint())
+
+    assert "azureml-model-deployment: blue" in text
+    assert '--traffic "blue=100"' in text
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (5 << 30, "5.0 GiB")]
+)
+def test_sizes_are_short(size, text):
+    """Sizes are in the largest unit that leaves a digit before the point."""
+    assert size_text(size) == text
+
+
+def test_artifacts_show_name_digest_and_size():
+    """A stored folder is known by its name and the start of its digest."""
+    artifact = Artifact(digest="0123456789abcdef", size_bytes=2048, files=3, entry="src")
+
+    assert artifact_text(artifact) == "src 0123456789ab (3 files, 2.0 KiB)"
