@@ -1,0 +1,139 @@
+"""What each role may publish and hear on the broker: its subjects and no others.
+
+Roles guard against mistakes and against a program that was taken over: a gateway cannot read keys
+or change desired state, a worker cannot take another role's answers. Ring: values.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from mesh import subjects, topology
+from mesh.settings import ROLES, NatsUser, Role, inbox_prefix
+
+CONFIG: Final = f"KV_{subjects.CONFIG_BUCKET}"
+ATTEMPTS: Final = f"KV_{subjects.ATTEMPTS_BUCKET}"
+ARTIFACTS: Final = f"OBJ_{subjects.ARTIFACTS_BUCKET}"
+# A management call may take minutes (a traffic change waits for every gateway); its caller's
+# inbox may have any name, so the answer is allowed by the question.
+ANSWERS: Final = {"max": 16, "expires": "30m"}
+
+Permissions = dict[str, Any]
+
+
+def permissions(role: Role) -> Permissions:
+    """Return the permissions of one role, in the form the broker's configuration takes."""
+    own_inbox = f"{inbox_prefix(role)}.>"
+    match role:
+        case "gateway":
+            return _limited(
+                _gateway_publishes(), ["mesh.reply.*.*.*.*", subjects.DEPTHS, own_inbox]
+            )
+        case "worker":
+            return _limited(_worker_publishes(), ["mesh.cancel.>", own_inbox])
+        case "scaler":
+            hears = [f"{subjects.API_PREFIX}.>", "mesh.heartbeat.>", own_inbox]
+            return _limited(_scaler_publishes(), hears) | {"allow_responses": ANSWERS}
+        case "admin":
+            return {"publish": {"allow": [">"]}, "subscribe": {"allow": [">"]}}
+
+
+def authorization(users: dict[Role, NatsUser]) -> dict[str, Any]:
+    """Return the `authorization` block of the broker's configuration."""
+    return {
+        "users": [
+            {
+                "user": users[role].user,
+                "password": users[role].password,
+                "permissions": permissions(role),
+            }
+            for role in ROLES
+        ]
+    }
+
+
+def _limited(publishes: list[str], hears: list[str]) -> Permissions:
+    return {
+        "publish": {"allow": publishes, "deny": _guarded(publishes)},
+        "subscribe": {"allow": hears},
+    }
+
+
+def _gateway_publishes() -> list[str]:
+    return [
+        "mesh.work.>",
+        "mesh.heartbeat.gateway.*",
+        "mesh.cancel.>",
+        "mesh.traffic.>",
+        # A stream's name is one token, so work queues cannot be named by a wildcard alone.
+        "$JS.API.STREAM.MSG.DELETE.*",
+        "$JS.API.STREAM.MSG.GET.*",
+        *_reads(CONFIG),
+    ]
+
+
+def _worker_publishes() -> list[str]:
+    return [
+        "mesh.reply.>",
+        "mesh.heartbeat.worker.>",
+        "mesh.log.>",
+        "mesh.event.>",
+        "mesh.shadow.>",
+        "mesh.dead.>",
+        "$JS.API.CONSUMER.MSG.NEXT.*.*",
+        "$JS.API.CONSUMER.INFO.*.*",
+        "$JS.ACK.>",
+        *_reads(CONFIG),
+        *_reads(ATTEMPTS),
+        f"$KV.{subjects.ATTEMPTS_BUCKET}.>",
+        *_reads(ARTIFACTS),
+    ]
+
+
+def _scaler_publishes() -> list[str]:
+    return [
+        "mesh.event.>",
+        "mesh.depth.>",
+        "mesh.cancel.>",
+        "$JS.API.>",
+        "$JS.ACK.>",
+        "$JS.FC.>",
+        "$KV.>",
+        "$O.>",
+    ]
+
+
+def _reads(stream: str) -> list[str]:
+    """What it takes to read a stream: look at it, get messages, follow it with a consumer."""
+    return [
+        f"$JS.API.STREAM.INFO.{stream}",
+        f"$JS.API.STREAM.MSG.GET.{stream}",
+        f"$JS.API.DIRECT.GET.{stream}",
+        f"$JS.API.DIRECT.GET.{stream}.>",
+        f"$JS.API.CONSUMER.CREATE.{stream}",
+        f"$JS.API.CONSUMER.CREATE.{stream}.>",
+        f"$JS.API.CONSUMER.INFO.{stream}.*",
+        f"$JS.FC.{stream}.>",
+    ]
+
+
+def _guarded(publishes: list[str]) -> list[str]:
+    """What the wildcards over work queues must not reach: the streams that are none."""
+    shared = [
+        config["name"]
+        for config in (*topology.buckets(), topology.artifacts(), *topology.shared_streams())
+    ]
+    suffixes = {
+        "$JS.API.STREAM.MSG.DELETE.*": "",
+        "$JS.API.STREAM.MSG.GET.*": "",
+        "$JS.API.CONSUMER.MSG.NEXT.*.*": ".*",
+        "$JS.API.CONSUMER.INFO.*.*": ".*",
+        "$JS.ACK.>": ".>",
+    }
+    return [
+        denied
+        for pattern, suffix in suffixes.items()
+        if pattern in publishes and "$JS.API.>" not in publishes
+        for stream in shared
+        if (denied := pattern.split("*")[0].split(">")[0] + stream + suffix) not in publishes
+    ]
