@@ -6,8 +6,11 @@ Reading goes into a file, never into memory: the client library joins chunks qua
 
 from __future__ import annotations
 
+import asyncio
+import io
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import nats.js.errors
 from nats.js.object_store import ObjectStore
@@ -20,6 +23,25 @@ NOT_THERE: Final[dict[type[BaseException], type[MeshError]]] = {
     nats.js.errors.ObjectNotFoundError: NotFoundError,
     nats.js.errors.ObjectDeletedError: NotFoundError,
 }
+
+
+def _ignore(read_bytes: int) -> None:
+    """Take no notice of progress."""
+
+
+class _Metered(io.BufferedIOBase):
+    """A file that tells how much of it has been read; the client reads it in a thread."""
+
+    def __init__(self, file: io.FileIO, progress: Callable[[int], None]) -> None:
+        self._file = file
+        self._progress = progress
+        self._loop = asyncio.get_running_loop()
+
+    def readinto(self, buffer: Any) -> int:
+        """Read at most what fits; return how many bytes."""
+        size = self._file.readinto(buffer) or 0
+        self._loop.call_soon_threadsafe(self._progress, self._file.tell())
+        return size
 
 
 class ObjectBucket:
@@ -48,10 +70,18 @@ class ObjectBucket:
                 return False
         return True
 
-    async def put(self, name: str, source: Path) -> None:
-        """Store a file's content under `name`; it is visible only when whole."""
-        with translate(FOREIGN, object=name), source.open("rb") as file:
-            await self._store.put(name, file)
+    async def put(
+        self, name: str, source: Path, progress: Callable[[int], None] | None = None
+    ) -> None:
+        """Store a file's content under `name`; it is visible only when whole.
+
+        Args:
+            name: what to call it.
+            source: the file.
+            progress: called with the bytes read so far, on the event loop.
+        """
+        with translate(FOREIGN, object=name), source.open("rb", buffering=0) as file:
+            await self._store.put(name, _Metered(file, progress or _ignore))
 
     async def get(self, name: str, target: Path) -> None:
         """Write an object's content to the file `target`; its digest is verified.
