@@ -1,0 +1,132 @@
+"""Starting a runner process: its environment, its channels, and the promise that it dies with us.
+
+The user's code sees a clean environment: the deployment's own variables on top of a few of the
+host's, and none of the mesh's. Ring: adapter.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import msgspec
+
+from mesh.errors import BootError
+from mesh.process import die_with_parent
+from workers.runner.cell import CELL_BYTES, Cell
+
+RUNNER: Final = Path(__file__).with_name("runner")
+SOCKET_BUFFER_BYTES: Final = 1 << 20
+INHERITED: Final = frozenset(
+    {
+        "PATH",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "SHELL",
+        "LANG",
+        "LANGUAGE",
+        "TZ",
+        "TMPDIR",
+        "LD_LIBRARY_PATH",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "REQUESTS_CA_BUNDLE",
+        "http_proxy",
+        "https_proxy",
+        "no_proxy",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+        "OMP_NUM_THREADS",
+    }
+)
+INHERITED_PREFIXES: Final = ("LC_", "CUDA_", "NVIDIA_")
+
+
+class RunnerConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What a runner process runs.
+
+    Its shapes: `python` an interpreter, `script` an absolute path, `code_dir` the working folder
+    (the script's own if empty), `env` the deployment's variables. With `hard_timeout` a sync
+    runner is stopped when its request runs past the deadline.
+    """
+
+    python: str
+    script: str
+    code_dir: str = ""
+    model_dir: str = ""
+    env: dict[str, str] = {}
+    boot_timeout_s: float = 600.0
+    hard_timeout: bool = True
+
+
+class Spawned(NamedTuple):
+    """A started process and our ends of its channels; the socket does not block."""
+
+    process: subprocess.Popen[bytes]
+    sock: socket.socket
+    cell: Cell
+
+
+def runner_env(config: RunnerConfig, host: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of the user's code.
+
+    Args:
+        config: the deployment's part.
+        host: the worker's own environment, of which only harmless names pass.
+    """
+    env = {
+        name: value
+        for name, value in host.items()
+        if name in INHERITED or name.startswith(INHERITED_PREFIXES)
+    }
+    env.update(config.env)
+    env["AZUREML_ENTRY_SCRIPT"] = config.script
+    env["AML_APP_ROOT"] = _code_dir(config)
+    if config.model_dir:
+        env["AZUREML_MODEL_DIR"] = config.model_dir
+    return env
+
+
+def spawn(config: RunnerConfig) -> Spawned:
+    """Start a runner process.
+
+    Raises:
+        BootError: the interpreter or the code folder cannot be used.
+    """
+    ours, theirs = socket.socketpair()
+    cell_fd = os.memfd_create("runner-cell")
+    try:
+        os.ftruncate(cell_fd, CELL_BYTES)
+        for end in (ours, theirs):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
+        fds = (theirs.fileno(), cell_fd)
+        process = subprocess.Popen(
+            [config.python, str(RUNNER), *map(str, fds), config.script],
+            cwd=_code_dir(config),
+            env=runner_env(config, os.environ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=fds,
+            preexec_fn=die_with_parent(),  # noqa: PLW1509  # takes no lock
+            start_new_session=True,  # it is stopped together with processes of the user's own
+        )
+        cell = Cell(cell_fd)
+    except OSError as exc:
+        ours.close()
+        raise BootError(f"cannot start {config.python}: {exc}") from exc
+    finally:
+        theirs.close()
+        os.close(cell_fd)
+    ours.setblocking(False)
+    return Spawned(process, ours, cell)
+
+
+def _code_dir(config: RunnerConfig) -> str:
+    return config.code_dir or str(Path(config.script).parent)

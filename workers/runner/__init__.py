@@ -1,0 +1,6 @@
+"""The process that runs the user's code; standard library only, Python 3.8 to 3.13.
+
+Started by path under the deployment's own interpreter, never imported by it under this name: its
+`__main__` loads the folder as `_mesh_runner`, so that no module of the user's can collide with it.
+The supervisor imports `frames`, `outbox` and `cell`, which both sides share.
+"""

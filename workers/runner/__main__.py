@@ -1,0 +1,21 @@
+"""Start: `python <this folder> <socket fd> <cell fd> <script>`.
+
+Loads the folder as package `_mesh_runner` and takes it off sys.path, so that the user's modules
+may have any name.
+"""
+
+import importlib.util
+import os
+import sys
+
+if __name__ == "__main__":
+    here = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != here]
+    spec = importlib.util.spec_from_file_location(
+        "_mesh_runner", os.path.join(here, "__init__.py"), submodule_search_locations=[here]
+    )
+    assert spec is not None
+    sys.modules["_mesh_runner"] = importlib.util.module_from_spec(spec)
+    importlib.import_module("_mesh_runner.life").live(
+        int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    )

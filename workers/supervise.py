@@ -1,0 +1,257 @@
+"""One runner process as the worker sees it: requests in, outcomes out, and how it ended.
+
+All callbacks are sync and come from the event loop. Each submitted request ends exactly once: in
+a final `Outcome`, or by its number in the `Exit`. Ring: adapter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections import deque
+from typing import Final, NamedTuple
+
+from mesh.errors import BootError
+from mesh.wire import LogLine
+from workers.channel import Channel
+from workers.console import ConsolePipe
+from workers.exchange import Callbacks, Cause, Exit, Outcome, RunRequest, outcome, request_head
+from workers.launch import RunnerConfig, spawn
+from workers.runner import frames
+from workers.runner.frames import Frame
+from workers.window import send_ahead, smooth
+
+__all__ = ["Callbacks", "Exit", "Outcome", "RunRequest", "RunnerConfig", "RunnerProcess"]
+
+WHOLE_BYTES: Final = 64 * 1024  # up to here a body is joined to its header
+LAST_WORDS: Final = 20
+ABORT_S: Final = 0.5
+LINGER_S: Final = 2.0
+CANCEL_GRACE_S: Final = 1.0
+
+
+class _Handed(NamedTuple):
+    order: int  # 1 for the first request of this process
+    deadline_s: float
+
+
+class RunnerProcess:
+    """A running runner; `start` it, await `ready`, then `submit` while there is `room`."""
+
+    def __init__(self, config: RunnerConfig, callbacks: Callbacks) -> None:
+        self._config = config
+        self._on_result, self._on_log, self._on_exit, self._on_room = callbacks
+        self._loop = asyncio.get_running_loop()
+        spawned = spawn(config)
+        self._process, self._cell = spawned.process, spawned.cell
+        self._channel = Channel(spawned.sock, self._take, self._on_silence, self._on_room)
+        self._pipes = [
+            ConsolePipe(spawned.process.stdout, "stdout", self._on_line),
+            ConsolePipe(spawned.process.stderr, "stderr", self._on_line),
+        ]
+        self._pidfd = os.pidfd_open(self._process.pid)
+        self._loop.add_reader(self._pidfd, self._end)
+        self._handed: dict[int, _Handed] = {}
+        self._chunks: dict[int, int] = {}
+        self._cancelled: set[int] = set()
+        self._order = self._ahead = 0
+        self._is_async = False
+        self._cause: Cause | None = None
+        self._boot_error = ""
+        self._last_words: deque[str] = deque(maxlen=LAST_WORDS)
+        self._booted: asyncio.Future[None] = self._loop.create_future()
+        self._booted.add_done_callback(asyncio.Future.exception)  # nobody may be waiting
+        self._boot_timer = self._loop.call_later(config.boot_timeout_s, self._give_up_boot)
+        self._gone = asyncio.Event()
+        self.pid = self._process.pid
+        self.is_ready = False
+        self.mean_run_s = 0.0
+
+    @classmethod
+    def start(cls, config: RunnerConfig, callbacks: Callbacks) -> RunnerProcess:
+        """Start a process.
+
+        Raises:
+            BootError: its interpreter or code folder cannot be used.
+        """
+        return cls(config, callbacks)
+
+    def __repr__(self) -> str:
+        return f"<RunnerProcess {self.pid} handed={len(self._handed)} ahead={self._ahead}>"
+
+    @property
+    def outstanding(self) -> int:
+        """How many requests it has been handed and not ended."""
+        return len(self._handed)
+
+    @property
+    def room(self) -> bool:
+        """Whether to hand it another request now: an async script takes all, others few ahead."""
+        if self._channel.is_blocked or not self.is_ready:
+            return False
+        return self._is_async or len(self._handed) <= self._ahead
+
+    async def ready(self) -> None:
+        """Wait until the script has booted.
+
+        Raises:
+            BootError: it did not; the message is the script's own traceback.
+        """
+        await asyncio.shield(self._booted)
+
+    def submit(self, request: RunRequest) -> None:
+        """Hand over a request."""
+        self._order += 1
+        self._handed[request.number] = _Handed(self._order, request.deadline_s)
+        body = request.body
+        if len(body) <= WHOLE_BYTES:
+            self._channel.send(request_head(request) + body)
+        else:
+            self._channel.send(request_head(request), body)
+
+    def has(self, number: int) -> bool:
+        """Whether it has been handed this request and not ended it."""
+        return number in self._handed
+
+    def cancel(self, number: int) -> None:
+        """Ask for the end of a request; its outcome follows. Harmless if it has ended."""
+        if number in self._handed and number not in self._cancelled:
+            self._cancelled.add(number)
+            self._channel.send(frames.head(frames.CANCEL, number))
+
+    def pause(self, number: int) -> None:
+        """Stop the chunks of a streamed answer for now."""
+        if number in self._handed:
+            self._channel.send(frames.head(frames.PAUSE, number))
+
+    def resume(self, number: int) -> None:
+        """Let the chunks of a streamed answer come again."""
+        if number in self._handed:
+            self._channel.send(frames.head(frames.RESUME, number))
+
+    def _take(self, received: list[Frame]) -> None:
+        handed, chunks = self._handed, self._chunks
+        for frame in received:
+            kind, flags, status, micros, number, _, body = frame
+            if kind != frames.RESULT:
+                self._take_other(frame)
+            elif handed.pop(number, None) is not None:
+                self.mean_run_s = smooth(self.mean_run_s, (micros or 1) / 1e6)
+                self._ahead = send_ahead(self.mean_run_s)
+                if flags or chunks:
+                    self._cancelled.discard(number)
+                    said = outcome(frame, final=True, chunks=chunks.pop(number, 0))
+                else:
+                    said = Outcome(number=number, status=status, body=body, run_ms=micros / 1000)
+                self._on_result(said)
+
+    def _take_other(self, frame: Frame) -> None:
+        kind, number = frame[0], frame[4]
+        if kind == frames.CHUNK and number in self._handed:
+            self._chunks[number] = self._chunks.get(number, 0) + 1
+            self._on_result(outcome(frame, final=False))
+        elif kind == frames.READY and not self._booted.done():
+            self._boot_timer.cancel()
+            self._is_async, self.is_ready = bool(frame[2]), True
+            self._last_words.clear()
+            self._booted.set_result(None)
+            self._on_room()
+        elif kind == frames.FAILED:
+            self._boot_error = frame[6].decode(errors="replace")
+
+    def _on_line(self, line: LogLine) -> None:
+        if line.stream == "stderr":
+            self._last_words.append(line.text)
+        self._on_log(line)
+
+    def _on_silence(self) -> None:
+        """It has closed its socket: it is leaving, unless threads of the user's keep it."""
+        if not self._gone.is_set():
+            self._loop.call_later(LINGER_S, self.kill)
+
+    def sweep(self, now_s: float) -> None:
+        """End what runs past its deadline: cancel what can be, stop the process where it cannot."""
+        late = [n for n, handed in self._handed.items() if handed.deadline_s <= now_s]
+        for number in late:
+            self.cancel(number)
+            if self._config.hard_timeout and self._is_stuck(self._handed[number], now_s):
+                self._abort("overdue")
+                return
+
+    def _is_stuck(self, handed: _Handed, now_s: float) -> bool:
+        """Whether a request past its deadline cannot be cancelled."""
+        if self._is_async:
+            return handed.deadline_s + CANCEL_GRACE_S <= now_s
+        return handed.order == self._cell.read().requests
+
+    def kill(self, cause: Cause = "killed") -> None:
+        """End the process and whatever it has started; `on_exit` follows."""
+        if not self._gone.is_set():
+            self._cause = self._cause or cause
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+
+    def _abort(self, cause: Cause) -> None:
+        """End the process, but let it say first where every thread of it is."""
+        if self._cause is None:
+            self._cause = cause
+            os.kill(self.pid, signal.SIGABRT)
+            self._loop.call_later(ABORT_S, self.kill)
+
+    def _give_up_boot(self) -> None:
+        self._boot_error = f"init() did not finish in {self._config.boot_timeout_s:g} s"
+        self._abort("boot")
+
+    async def close(self, grace_s: float) -> None:
+        """Let it finish what it was handed and leave; kill it after `grace_s` seconds."""
+        if not self._gone.is_set():
+            self._cause = self._cause or "closed"
+            self._channel.send(frames.head(frames.STOP))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(grace_s if self.is_ready else 0):
+                    await self._gone.wait()
+            self.kill()
+        await self._gone.wait()
+
+    def _end(self) -> None:
+        """The process has ended: deliver all it said, then tell how it ended."""
+        self.kill("crashed")  # what it started and left behind; its pid is still taken
+        self.is_ready = False  # before the last results: they free room for more
+        self._channel.close()
+        for pipe in self._pipes:
+            pipe.close()
+        self._boot_timer.cancel()
+        self._loop.remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        self.is_ready = False
+        self._gone.set()
+        how = _describe(self._process.wait())
+        if not self._booted.done():
+            how = self._boot_reason(how)
+            self._booted.set_exception(BootError(how))
+        self._on_exit(self._exit(how))
+        self._cell.close()
+
+    def _exit(self, how: str) -> Exit:
+        begun = self._cell.read().requests
+        started = frozenset(n for n, handed in self._handed.items() if handed.order <= begun)
+        waiting = frozenset(self._handed) - started
+        self._handed.clear()
+        cause = self._cause or "crashed"
+        if cause == "overdue":
+            how = "run() went on past the deadline and its runner was stopped"
+        return Exit(pid=self.pid, cause=cause, reason=how, started=started, waiting=waiting)
+
+    def _boot_reason(self, how: str) -> str:
+        if self._cause in (None, "crashed"):
+            self._cause = "boot"
+        said = "".join(f"\n{text}" for text in self._last_words)
+        return self._boot_error or f"the runner ended before it was ready: {how}{said}"
+
+
+def _describe(code: int) -> str:
+    if code >= 0:
+        return f"the runner ended with exit code {code}"
+    return f"the runner was ended by {signal.Signals(-code).name}"
