@@ -13,6 +13,7 @@ from typing import NamedTuple
 from mesh import subjects, wire
 from mesh.errors import MeshError
 from mesh.subjects import WorkerAddress
+from workers.supervise import Outcome
 from workers.work import Work
 
 JSON = "application/json"
@@ -35,31 +36,51 @@ def refusal(error: MeshError, status: int) -> Reply:
     return Reply(status, body, code=error.code)
 
 
+def joined_reply(outcome: Outcome, chunks: list[Outcome]) -> Reply:
+    """The model's answer; the pieces of a streamed one are joined, the first gives its head.
+
+    Answers are sent whole for now: streaming to the caller is not part of protocol v1 yet.
+    """
+    first = chunks[0] if chunks else outcome
+    status = first.status if 200 <= outcome.status < 300 else outcome.status
+    body = b"".join(chunk.body for chunk in chunks) + outcome.body if chunks else outcome.body
+    code = "" if 200 <= status < 300 else "model_error"
+    return Reply(status, body, first.content_type, outcome.run_ms, code, first.headers)
+
+
+def _clean(text: str) -> str:
+    """What a script chose, made fit for a header line."""
+    if text.isascii() and text.isprintable():
+        return text
+    printable = "".join(one if one.isprintable() else " " for one in text)
+    return printable.encode("ascii", "replace").decode()
+
+
 class Speaker:
     """Words an instance's answers: headers of one deployment at one generation."""
 
     def __init__(self, address: WorkerAddress, generation: int) -> None:
         self._address = address
         self._instance = address.instance
-        self._generation = str(generation)
+        self._identity = (
+            f"{wire.INSTANCE}: {address.instance}\r\n{wire.GENERATION}: {generation}\r\n"
+        )
 
-    def headers(self, work: Work, reply: Reply) -> dict[str, str]:
-        """Headers of an answer; what is at its default is left out, each one costs time."""
+    def fields(self, work: Work, reply: Reply) -> str:
+        """Header lines of an answer; what is at its default is left out, each one costs time."""
         queued_ms = max(0.0, work.started_s - work.stamped_s) * 1000
-        headers = {
-            wire.STATUS: str(reply.status),
-            wire.CONTENT_TYPE: reply.content_type,
-            wire.INSTANCE: self._instance,
-            wire.GENERATION: self._generation,
-            wire.TIMING: f"{queued_ms:.3f},{reply.run_ms:.3f},1",
-        }
+        lines = (
+            f"{wire.STATUS}: {reply.status}\r\n"
+            f"{wire.CONTENT_TYPE}: {_clean(reply.content_type)}\r\n"
+            f"{self._identity}{wire.TIMING}: {queued_ms:.3f},{reply.run_ms:.3f},1\r\n"
+        )
         if reply.code:
-            headers[wire.ERROR] = reply.code
+            lines += f"{wire.ERROR}: {reply.code}\r\n"
         if work.attempt > 1:
-            headers[wire.ATTEMPT] = str(work.attempt)
+            lines += f"{wire.ATTEMPT}: {work.attempt}\r\n"
         if reply.http:
-            headers[wire.HTTP] = reply.http.decode()
-        return headers
+            lines += f"{wire.HTTP}: {_clean(reply.http.decode())}\r\n"
+        return lines
 
     def shadow(self, work: Work, reply: Reply) -> tuple[str, bytes]:
         """Subject and body of a mirror deployment's answer."""

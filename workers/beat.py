@@ -43,6 +43,12 @@ class Heart:
         self.state: State = "starting"
         self.reason = ""
         self.metrics_url = ""
+        self.last = self._heartbeat()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the instance serves."""
+        return self.state == "ready"
 
     async def run(self) -> None:
         """Beat for ever."""
@@ -58,10 +64,10 @@ class Heart:
 
     async def beat(self) -> None:
         """Tell it now; a beat that cannot be sent is not made up for."""
-        heartbeat = self._heartbeat()
+        self.last = self._heartbeat()
         try:
             await self._instance.bus.publish(
-                subjects.worker_heartbeat(self._instance.address), wire.encode(heartbeat)
+                subjects.worker_heartbeat(self._instance.address), wire.encode(self.last)
             )
         except BusError:
             log.debug("beat.missed")

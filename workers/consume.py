@@ -14,7 +14,7 @@ from mesh import topology, wire
 from mesh.errors import BusError
 from mesh.settle import Again, settle_crash
 from mesh.subjects import LANES, Lane
-from workers.answer import Reply, Speaker
+from workers.answer import Speaker, joined_reply
 from workers.attempts import Attempts
 from workers.clock import BrokerClock
 from workers.desk import Desk
@@ -47,13 +47,24 @@ class Runners(Protocol):
         """Stop a request as soon as its kind of script allows."""
 
 
+class NoRunners:
+    """Before the boot: nothing is ready and nothing can be asked."""
+
+    is_ready = False
+
+    def submit(self, request: RunRequest) -> None:
+        """Never called: nothing is ready."""
+
+    def cancel(self, number: int) -> None:
+        """Nothing runs that could be cancelled."""
+
+
 class Consumer:
     """Serves one deployment's queue with one instance's runners."""
 
     def __init__(
         self,
         instance: Instance,
-        runners: Runners,
         outbox: Outbox,
         attempts: Attempts,
         clock: BrokerClock,
@@ -61,7 +72,7 @@ class Consumer:
         spec = instance.record.spec
         self._instance = instance
         self._spec = spec
-        self._runners = runners
+        self._runners: Runners = NoRunners()
         self._attempts = attempts
         self._clock = clock
         self._loop = asyncio.get_running_loop()
@@ -69,6 +80,7 @@ class Consumer:
         self._demand = asyncio.Event()
         self._idle = asyncio.Event()
         self._number = 0
+        self._chunks: dict[int, list[Outcome]] = {}
         self._ready_at_s = self._loop.time()
         self._stopping = False
         self._report_after_s: dict[Lane, float] = {
@@ -81,6 +93,10 @@ class Consumer:
 
     def __repr__(self) -> str:
         return f"<Consumer {self._instance.stream} {self.desk!r}>"
+
+    def attach(self, runners: Runners) -> None:
+        """Serve with these runners."""
+        self._runners = runners
 
     async def start(self) -> None:
         """Begin to pull, now and after each reconnect."""
@@ -178,15 +194,19 @@ class Consumer:
 
     def on_result(self, outcome: Outcome) -> None:
         """Answer a request whose runner has answered, and start the next."""
+        if not outcome.final:
+            self._chunks.setdefault(outcome.number, []).append(outcome)
+            return
         now_s = self._loop.time()
         work = self.desk.finish(outcome.number, now_s)
+        chunks = self._chunks.pop(outcome.number, None) if self._chunks else None
         if work is None:
             return
-        self.tally.observe(work, outcome.status, outcome.run_ms / 1000, now_s)
-        if work.cancelled:
-            self._end.let_go(work, "cancelled")
+        if work.cancelled or outcome.cancelled or outcome.expired:
+            self._end.let_go(work, "cancelled" if work.cancelled else "expired")
         else:
-            self._end.answer(work, _reply(outcome))
+            self.tally.observe(work, outcome.status, outcome.run_ms / 1000, now_s)
+            self._end.answer(work, joined_reply(outcome, chunks or []))
         self._start_more(now_s)
 
     def on_exit(self, exit_: Exit) -> None:
@@ -196,9 +216,15 @@ class Consumer:
             self.desk.put_back(number, now_s)
         for number in exit_.started:
             work = self.desk.finish(number, now_s)
+            self._chunks.pop(number, None)
             if work is not None:
                 self._settle_crash(work, exit_.reason, now_s)
         self._start_more(now_s)
+
+    def on_room(self) -> None:
+        """Start what waits: a runner takes requests (again)."""
+        self._ready_at_s = self._loop.time()
+        self._start_more(self._ready_at_s)
 
     def _settle_crash(self, work: Work, reason: str, now_s: float) -> None:
         if work.cancelled or work.deadline_s <= now_s:
@@ -249,6 +275,11 @@ class Consumer:
         """Forget pulls that were swallowed; call about once a second."""
         self._puller.sweep()
 
+    @property
+    def backlog(self) -> dict[Lane, int]:
+        """What waited in each lane when a message of it was last delivered."""
+        return self._puller.backlog
+
     async def drain(self, timeout_s: float) -> int:
         """Stop pulling, run what arrived, acknowledge; return how many were handed back."""
         self._stopping = True
@@ -264,10 +295,3 @@ class Consumer:
             self._end.hand_back(work)
         await self._end.drained()
         return len(left)
-
-
-def _reply(outcome: Outcome) -> Reply:
-    code = "" if 200 <= outcome.status < 300 else "model_error"
-    return Reply(
-        outcome.status, outcome.body, outcome.content_type, outcome.run_ms, code, outcome.headers
-    )

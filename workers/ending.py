@@ -89,8 +89,8 @@ class Endings:
             subject, body = self._speaker.shadow(work, reply)
             self._outbox.send(subject, body, keep_until_s=work.deadline_s)
         elif work.reply:
-            headers = self._speaker.headers(work, reply)
-            self._outbox.send(work.reply, reply.body, headers=headers, keep_until_s=work.deadline_s)
+            fields = self._speaker.fields(work, reply)
+            self._outbox.send(work.reply, reply.body, fields, keep_until_s=work.deadline_s)
 
     def _acknowledge(self, work: Work) -> None:
         self._outbox.send(work.ack, ACK, keep_until_s=self._loop.time() + ACK_KEEP_S)

@@ -1,7 +1,7 @@
 """What the worker says to the broker about requests: answers first, then acknowledgements.
 
-Callers are sync and never wait; one task sends in order. While the broker is away nothing is
-dropped that somebody may still wait for: answers given before a reconnect are valid after it.
+Callers are sync and never wait. While the broker is away nothing is dropped that somebody may
+still wait for: answers and acknowledgements given before a reconnect are valid after it (measured).
 Ring: adapter.
 """
 
@@ -12,8 +12,8 @@ import logging
 from collections import deque
 from typing import Final, NamedTuple
 
-from mesh.bus import Bus
-from mesh.errors import BusError, PayloadTooLargeError
+from mesh.bus import Bus, Outlet
+from mesh.errors import BusError
 
 log = logging.getLogger("workers.outbox")
 
@@ -27,76 +27,59 @@ class Letter(NamedTuple):
 
     subject: str
     body: bytes
-    headers: dict[str, str] | None
+    fields: str
     keep_until_s: float
 
 
 class Outbox:
-    """An ordered queue of publishes and the task that empties it."""
+    """Publishes at once while the broker is there, and in order once it is back."""
 
     def __init__(self, bus: Bus) -> None:
+        self._outlet = Outlet(bus)
         self._bus = bus
-        self._letters: deque[Letter] = deque()
-        self._filled = asyncio.Event()
-        self._connected = asyncio.Event()
-        self._connected.set()
-        self._empty = asyncio.Event()
-        self._empty.set()
+        self._kept: deque[Letter] = deque()
         self._loop = asyncio.get_running_loop()
-        bus.on_reconnect(self._note_reconnect)
+        bus.on_reconnect(self._send_kept)
 
     def __repr__(self) -> str:
-        return f"<Outbox letters={len(self._letters)}>"
+        return f"<Outbox kept={len(self._kept)}>"
 
     def __len__(self) -> int:
-        return len(self._letters)
+        return len(self._kept)
 
     def send(
-        self,
-        subject: str,
-        body: bytes,
-        *,
-        headers: dict[str, str] | None = None,
-        keep_until_s: float = 0.0,
+        self, subject: str, body: bytes, fields: str = "", *, keep_until_s: float = 0.0
     ) -> None:
-        """Queue one publish; it is tried once, and again after reconnects until `keep_until_s`."""
-        self._letters.append(Letter(subject, body, headers, keep_until_s))
-        self._filled.set()
-        self._empty.clear()
+        """Publish now, or once the broker is back unless that is after `keep_until_s`.
 
-    async def run(self) -> None:
-        """Send for ever."""
-        while True:
-            await self._filled.wait()
-            while self._letters:
-                letter = self._letters[0]
+        `fields` are header lines, each ended by CRLF; they and the subject must be clean.
+        """
+        if not self._kept:
+            try:
+                self._outlet.post(subject, body, "", fields)
+            except BusError:
+                log.debug("outbox.kept subject=%s", subject)
+            else:
+                return
+        self._kept.append(Letter(subject, body, fields, keep_until_s))
+
+    async def _send_kept(self) -> None:
+        self.retry()
+
+    def retry(self) -> None:
+        """Send what is kept, in order, as far as the broker takes it; call now and then."""
+        now_s = self._loop.time()
+        while self._kept:
+            letter = self._kept[0]
+            if letter.keep_until_s > now_s:
                 try:
-                    await self._bus.publish(letter.subject, letter.body, headers=letter.headers)
-                except PayloadTooLargeError:
-                    log.exception("outbox.too_large subject=%s", letter.subject)
+                    self._outlet.post(letter.subject, letter.body, "", letter.fields)
                 except BusError:
-                    if await self._await_connection(letter):
-                        continue
-                self._letters.popleft()
-            self._filled.clear()
-            self._empty.set()
-
-    async def _await_connection(self, letter: Letter) -> bool:
-        """Wait for the broker as long as the letter matters; False if it no longer does."""
-        self._connected.clear()
-        if self._bus.is_connected:
-            return True
-        try:
-            async with asyncio.timeout_at(letter.keep_until_s):
-                await self._connected.wait()
-        except TimeoutError:
-            return False
-        return True
-
-    async def _note_reconnect(self) -> None:
-        self._connected.set()
+                    return
+            self._kept.popleft()
 
     async def drained(self) -> None:
-        """Wait until all is sent and the broker has seen it."""
-        await self._empty.wait()
-        await self._bus.flush()
+        """Wait until the broker has seen everything."""
+        self.retry()
+        if self._bus.is_connected:
+            await self._bus.flush()

@@ -1,0 +1,92 @@
+"""A worker's metrics, built from its tally at each scrape. Ring: adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from mesh.subjects import Lane
+from mesh.tally import Histogram
+from workers.beat import Heart
+from workers.instance import Instance
+from workers.tally import WorkerTally
+
+LABELS: Final = ("endpoint", "deployment", "instance", "generation")
+
+
+class WorkerCollector(Collector):
+    """Reads the numbers of one instance when Prometheus asks."""
+
+    def __init__(
+        self,
+        instance: Instance,
+        tally: WorkerTally,
+        heart: Heart,
+        backlog: Callable[[], Mapping[Lane, int]],
+    ) -> None:
+        address = instance.address
+        self._values = [*address, str(instance.record.generation)]
+        self._slots = instance.record.spec.slots
+        self._tally = tally
+        self._heart = heart
+        self._backlog = backlog
+
+    def collect(self) -> Iterable[Metric]:
+        """Return every metric of the worker."""
+        yield self._outcomes()
+        yield self._histogram(
+            "mesh_worker_queued_seconds",
+            "Time from the broker's timestamp of a request to its start in a slot",
+            self._tally.queued,
+        )
+        yield self._histogram(
+            "mesh_worker_run_seconds", "Time of run() as the runner saw it", self._tally.run
+        )
+        heartbeat = self._heart.last
+        yield self._gauge("mesh_worker_ready", "1 while ready", float(self._heart.is_ready))
+        yield self._gauge("mesh_worker_slots", "Requests run at once", self._slots)
+        yield self._gauge("mesh_worker_in_flight", "Requests running", heartbeat.in_flight)
+        yield self._gauge("mesh_worker_held", "Requests taken from the queue", heartbeat.held)
+        yield self._gauge(
+            "mesh_worker_cpu_percent", "CPU of the instance, 100 is one core", heartbeat.cpu_percent
+        )
+        yield self._gauge(
+            "mesh_worker_memory_bytes", "Resident memory of the instance", heartbeat.memory_bytes
+        )
+        yield self._backlogs()
+
+    def _outcomes(self) -> Metric:
+        family = CounterMetricFamily(
+            "mesh_worker_requests", "Requests by how they ended", labels=[*LABELS, "outcome"]
+        )
+        for outcome, count in self._tally.outcomes.items():
+            family.add_metric([*self._values, outcome], count)
+        return family
+
+    def _backlogs(self) -> Metric:
+        family = GaugeMetricFamily(
+            "mesh_worker_backlog",
+            "Messages that waited in a lane when one was last delivered",
+            labels=[*LABELS, "lane"],
+        )
+        for lane, count in self._backlog().items():
+            family.add_metric([*self._values, lane], count)
+        return family
+
+    def _gauge(self, name: str, text: str, value: float) -> Metric:
+        family = GaugeMetricFamily(name, text, labels=LABELS)
+        family.add_metric(self._values, value)
+        return family
+
+    def _histogram(self, name: str, text: str, histogram: Histogram) -> Metric:
+        family = HistogramMetricFamily(name, text, labels=LABELS)
+        family.add_metric(self._values, histogram.cumulative(), histogram.total)
+        return family

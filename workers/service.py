@@ -1,0 +1,235 @@
+"""One worker process, from its start to its end. Ring: service.
+
+Order of life: connect, fetch what the deployment needs, boot the runners, pull and answer, drain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from mesh import lifecycle, subjects, wire
+from mesh.bus import Bucket, Bus, Message
+from mesh.errors import BootError, BusError, MeshError
+from mesh.lifecycle import Exit
+from mesh.metrics import MetricsServer, new_registry
+from mesh.settings import Settings
+from mesh.subjects import ATTEMPTS_BUCKET, WorkerAddress
+from mesh.wire import Cancel, Event
+from workers.attempts import Attempts
+from workers.beat import Heart
+from workers.clock import BrokerClock, Sample, parse_broker_time
+from workers.consume import Consumer
+from workers.initialize import load_instance, prepare
+from workers.instance import Instance
+from workers.logs import LogShipper
+from workers.metrics import WorkerCollector
+from workers.outbox import Outbox
+from workers.pool import Pool
+from workers.supervise import Callbacks
+
+log = logging.getLogger("workers")
+
+SWEEP_S: Final = 0.1
+CLOCK_S: Final = 5.0
+NOT_BOOTED: Final = 3
+
+
+class Worker:
+    """One instance of a deployment."""
+
+    def __init__(self, settings: Settings, instance: Instance, attempts: Attempts) -> None:
+        self._settings = settings
+        self._instance = instance
+        self._bus = instance.bus
+        self._loop = asyncio.get_running_loop()
+        self._clock = BrokerClock()
+        self._outbox = Outbox(self._bus)
+        self._logs = LogShipper(self._bus, instance.address)
+        self._pool: Pool | None = None
+        self._consumer = Consumer(instance, self._outbox, attempts, self._clock)
+        self._heart = Heart(
+            instance,
+            busy=lambda: (self._consumer.desk.load.busy, len(self._consumer.desk)),
+            service=lambda: self._consumer.tally.service,
+            pids=lambda: self._pool.pids if self._pool else (),
+        )
+
+    async def serve(self, stop: asyncio.Event) -> int:
+        """Live until told to stop; return the exit code."""
+        async with self._background():
+            try:
+                pool = await self._boot(stop)
+            except BootError as exc:
+                return await self._fail(exc)
+            if pool is None:
+                return Exit.CLEAN
+            code = await self._serve(pool, stop)
+            await self._logs.flush()
+            return code
+
+    @contextlib.asynccontextmanager
+    async def _background(self) -> AsyncIterator[None]:
+        """Heartbeat, logs, clock and metrics, from the start to the end."""
+        registry = new_registry()
+        registry.register(
+            WorkerCollector(
+                self._instance, self._consumer.tally, self._heart, lambda: self._consumer.backlog
+            )
+        )
+        metrics = MetricsServer.open(registry, host=self._settings.worker.host)
+        self._heart.metrics_url = metrics.url
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(step)
+                    for step in (self._heart.run(), self._logs.run(), self._keep_clock())
+                ]
+                yield
+                for task in tasks:
+                    task.cancel()
+        finally:
+            metrics.close()
+
+    async def _boot(self, stop: asyncio.Event) -> Pool | None:
+        """Fetch and boot; None if told to stop meanwhile."""
+        say = partial(self._logs.say, container="storage-initializer")
+        cache_dir = Path(self._settings.state_dir) / "workers" / "artifacts"
+        config = await prepare(self._instance, cache_dir, say)
+        callbacks = Callbacks(
+            self._consumer.on_result,
+            self._logs.add,
+            self._consumer.on_exit,
+            self._consumer.on_room,
+        )
+        self._pool = pool = Pool(config, self._instance.record.spec.worker_count, callbacks)
+        self._consumer.attach(pool)
+        booting = asyncio.ensure_future(pool.start())
+        stopping = asyncio.ensure_future(stop.wait())
+        try:
+            await asyncio.wait({booting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if booting.done():
+                booting.result()
+                return pool
+        except BootError:
+            await pool.close(0.0)
+            raise
+        finally:
+            booting.cancel()
+            stopping.cancel()
+        await pool.close(0.0)
+        return None
+
+    async def _fail(self, error: MeshError) -> int:
+        log.error("worker.init_failed %s", error)
+        self._logs.say(error.message)
+        await self._heart.become("failed", error.message)
+        await self._tell("InitFailed", error.message)
+        await self._logs.flush()
+        return NOT_BOOTED
+
+    async def _serve(self, pool: Pool, stop: asyncio.Event) -> int:
+        address = self._instance.address
+        cancels = await self._bus.subscribe(
+            subjects.cancel(address.endpoint, address.deployment), self._on_cancel
+        )
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(step) for step in (self._consumer.run(), self._sweep(pool))]
+            await self._consumer.start()
+            await self._heart.become("ready")
+            await self._tell("Ready", "")
+            closed = asyncio.ensure_future(self._bus.closed.wait())
+            stopping = asyncio.ensure_future(stop.wait())
+            await asyncio.wait({closed, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            closed.cancel()
+            stopping.cancel()
+            cut_off = await self._drain(pool) if not self._bus.closed.is_set() else 1
+            for task in tasks:
+                task.cancel()
+        with contextlib.suppress(BusError):
+            await cancels.unsubscribe()
+        if self._bus.closed.is_set():
+            return Exit.BROKER_LOST
+        return Exit.CUT_OFF if cut_off else Exit.CLEAN
+
+    async def _drain(self, pool: Pool) -> int:
+        timeout_s = self._instance.record.spec.mesh.drain_timeout_s
+        if timeout_s is None:
+            timeout_s = self._settings.worker.drain_timeout_s
+        await self._heart.become("draining")
+        cut_off = await self._consumer.drain(timeout_s)
+        await pool.close(timeout_s if not cut_off else 0.0)
+        await self._outbox.drained()
+        return cut_off
+
+    async def _sweep(self, pool: Pool) -> None:
+        """What must happen as time goes by: deadlines, signs of life, lost pulls."""
+        pulls_at_s = 0.0
+        while True:
+            now_s = self._loop.time()
+            pool.sweep(now_s)
+            self._consumer.sweep(now_s)
+            self._outbox.retry()
+            if now_s >= pulls_at_s:
+                self._consumer.sweep_pulls()
+                pulls_at_s = now_s + 1.0
+            await asyncio.sleep(SWEEP_S)
+
+    async def _keep_clock(self) -> None:
+        while True:
+            started_s = self._loop.time()
+            try:
+                info = await self._bus.api(f"CONSUMER.INFO.{self._instance.stream}.interactive")
+            except BusError as exc:
+                log.debug("worker.no_clock %s", exc)
+            else:
+                ended_s = self._loop.time()
+                middle_s, round_trip_s = (started_s + ended_s) / 2, ended_s - started_s
+                broker_s = parse_broker_time(info["ts"])
+                self._clock.record(Sample(broker_s, middle_s, round_trip_s))
+            await asyncio.sleep(CLOCK_S)
+
+    async def _on_cancel(self, message: Message) -> None:
+        cancel = wire.decode(message.data, Cancel)
+        if cancel is not None:
+            self._consumer.cancel(cancel.request_id)
+
+    async def _tell(self, name: str, text: str) -> None:
+        address = self._instance.address
+        event = Event(
+            endpoint=address.endpoint,
+            deployment=address.deployment,
+            instance=address.instance,
+            name=name,
+            message=text,
+            generation=self._instance.record.generation,
+            at_s=time.time(),
+        )
+        with contextlib.suppress(BusError):
+            await self._bus.publish(
+                subjects.event(address.endpoint, address.deployment), wire.encode(event)
+            )
+
+
+async def run_worker(
+    settings: Settings, address: WorkerAddress, generation: int, stop: asyncio.Event
+) -> int:
+    """Connect and live as this instance.
+
+    Raises:
+        BusError: the broker cannot be reached.
+        NotFoundError: the deployment has no such generation any more.
+    """
+    bus: Bus = await lifecycle.connect(settings, "worker", f"worker {'.'.join(address)}")
+    try:
+        instance = await load_instance(bus, address, generation)
+        attempts = Attempts(await Bucket.open(bus, ATTEMPTS_BUCKET), instance.stream)
+        return await Worker(settings, instance, attempts).serve(stop)
+    finally:
+        await bus.close()
