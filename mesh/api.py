@@ -23,9 +23,9 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The answer to any verb; exactly one of the two fields is set."""
+    """The answer to any verb: an error, or else a result, which may be null."""
 
-    result: msgspec.Raw | None = None
+    result: msgspec.Raw = msgspec.Raw(b"null")  # a union with None cannot be decoded
     error: Failure | None = None
 
 

@@ -45,7 +45,7 @@ class Verbs:
         try:
             answer = msgspec.json.decode(body, type=Answer)
             if answer.error is None:
-                return msgspec.json.decode(answer.result or b"null", type=result)
+                return msgspec.json.decode(answer.result, type=result)
         except msgspec.MsgspecError as exc:
             raise ProtocolError(f"the answer to {verb} is not understood: {exc}") from exc
         raise error_class(answer.error.code)(answer.error.message)
