@@ -1,0 +1,1 @@
+"""The gateway: HTTP in, messages on the deployments' work queues out, and the answers back."""

@@ -1,0 +1,27 @@
+"""`python -m gateway --settings FILE`: one gateway. Several differ by their settings.
+
+Ring: service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from gateway.service import PROGRAM, serve
+from mesh import lifecycle
+from mesh.settings import read_settings
+
+
+def main() -> int:
+    """Run one gateway; return the exit code."""
+    arguments = lifecycle.arguments(PROGRAM)
+
+    async def run(stop: asyncio.Event) -> int:
+        return await serve(read_settings(arguments.settings), stop)
+
+    return lifecycle.run(PROGRAM, run)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

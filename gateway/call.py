@@ -1,0 +1,181 @@
+"""A scoring request on its way: what is read from its HTTP head, and the message made of it.
+
+Ring: decisions.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from typing import Final
+
+from gateway.edge import content_type_field
+from gateway.exchange import Exchange
+from gateway.meters import Meters
+from gateway.pending import Entry, Sink
+from gateway.routes import Mirror, Route, Target, timing_fields
+from mesh import wire
+from mesh.deadline import shorter_timeout_s
+from mesh.errors import NotFoundError, NoWorkerError
+
+DEPLOYMENT: Final = b"azureml-model-deployment"
+ROUTING_KEY: Final = b"mesh-routing-key"
+CLIENT_ID: Final = b"x-ms-client-request-id"
+WISH_MS: Final = b"x-ms-request-timeout-ms"
+WISH_S: Final = b"request-timeout"
+TRACEPARENT: Final = b"traceparent"
+CONTENT_TYPE: Final = b"content-type"
+CLIENT_ID_CHARS: Final = 40
+MESH_HTTP_BYTES: Final = 16 * 1024
+
+_CLIENT_ID: Final = re.compile(rb"[A-Za-z0-9_-]+")
+_TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}(-[0-9a-f]{2,32}){3,8}")
+_HOP_BY_HOP: Final = frozenset(
+    b"connection keep-alive proxy-connection te trailer transfer-encoding upgrade expect".split()
+)
+_SECRET: Final = frozenset(b"authorization proxy-authorization cookie".split())
+
+
+def new_request_id() -> str:
+    """Return a fresh GUID (version 4). Unique, not secret: no random device is read for it."""
+    text = f"{random.getrandbits(128):032x}"
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}"
+
+
+class Call(Entry):
+    """An entry of the pending table that stands for an HTTP request."""
+
+    __slots__ = (
+        "deployment", "exchange", "is_out", "meters", "mirror", "mirrored_to", "request_id",
+        "target", "timeout_s",
+    )  # fmt: skip
+
+    target: Target  # from `aim` on
+
+    def __init__(self, exchange: Exchange, meters: Meters, sink: Sink) -> None:
+        super().__init__("", sink)
+        self.exchange = exchange
+        self.meters = meters
+        self.request_id = new_request_id()
+        self.deployment = ""
+        self.is_out = False
+        self.mirror: Mirror | None = None
+        self.mirrored_to = ""
+
+    def aim(self, target: Target, mirror: Mirror | None) -> None:
+        """Note which deployment the request goes to, and where a copy of it."""
+        self.target = target
+        self.mirror = mirror
+        self.wants_ack = mirror is not None
+        self.stream = target.stream
+        self.deployment = target.deployment
+        self.meters = target.meters
+        self.timeout_s = timeout_s(target, self.exchange.headers)
+
+    @property
+    def head(self) -> bytes:
+        """The answer's header lines that say which request of whose this was."""
+        client = client_id(self.exchange.headers)
+        lines = f"x-request-id: {self.request_id}\r\n"
+        if client:
+            lines += f"x-ms-client-request-id: {client}\r\n"
+        if self.deployment:
+            lines += f"azureml-model-deployment: {self.deployment}\r\n"
+        return lines.encode()
+
+    def fields(self, reply: str) -> str:
+        """Return the message's header lines; a feature that is not used adds none."""
+        exchange, target, request_id = self.exchange, self.target, self.request_id
+        timing = target.fields
+        if self.timeout_s != target.timeout_s:
+            timing = timing_fields(self.timeout_s)
+        return (
+            f"{wire.REQUEST_ID}: {request_id}\r\n{wire.MSG_ID}: {request_id}\r\n"
+            f"{wire.REPLY}: {reply}\r\n{timing}{request_fields(exchange, target)}"
+        )
+
+
+def choose(route: Route, headers: dict[bytes, bytes]) -> tuple[Target, Mirror | None]:
+    """Pick the deployment: the one that is named, else the routing key's, else the next by weight.
+
+    Returns:
+        The deployment, and the mirror if this request is to be copied to it.
+
+    Raises:
+        NotFoundError: the named deployment does not exist, or none has traffic.
+    """
+    named = headers.get(DEPLOYMENT)
+    if named is not None:
+        target = route.targets.get(named.decode("latin-1"))
+        if target is None:
+            raise NotFoundError(f"endpoint {route.endpoint} has no deployment of this name")
+        return target, None
+    split = route.split
+    if split is None:
+        raise NotFoundError(f"no deployment of endpoint {route.endpoint} has traffic")
+    key = headers.get(ROUTING_KEY)
+    target = route.targets[split.stick(key) if key else split.pick()]
+    mirror = route.mirror
+    return target, mirror if mirror is not None and mirror.is_chosen() else None
+
+
+def check_alive(target: Target, now_s: float) -> None:
+    """Refuse at once what nobody could answer.
+
+    Raises:
+        NoWorkerError: the deployment has failed and has no instance that is ready.
+    """
+    if target.failed and now_s < target.failed_until_s:
+        raise NoWorkerError(f"deployment {target.deployment} has failed: {target.failed}")
+
+
+def timeout_s(target: Target, headers: dict[bytes, bytes]) -> float:
+    """Return the deadline the caller gets: the deployment's, or its own wish if that is shorter."""
+    if WISH_MS not in headers and WISH_S not in headers:
+        return target.timeout_s
+    wish_ms = headers.get(WISH_MS, b"").decode("latin-1")
+    return shorter_timeout_s(target.timeout_s, wish_ms, headers.get(WISH_S, b"").decode("latin-1"))
+
+
+def client_id(headers: dict[bytes, bytes]) -> str:
+    """Return the caller's own request id, cut to its limit; empty if none, or not a valid one."""
+    text = headers.get(CLIENT_ID, b"")
+    if not text or _CLIENT_ID.fullmatch(text) is None:
+        return ""
+    return text[:CLIENT_ID_CHARS].decode()
+
+
+def model_path(url: bytes, route: Route) -> bytes:
+    """Return the path, with the query, as the model sees it."""
+    mark = url.find(b"?")
+    return b"/score" if mark < 0 or url == route.path else b"/score" + url[mark:]
+
+
+def request_fields(exchange: Exchange, target: Target) -> str:
+    """Return the header lines that describe the HTTP request itself."""
+    headers = exchange.headers
+    fields = content_type_field(headers.get(CONTENT_TYPE))
+    if exchange.method != b"POST" or b"?" in exchange.url:
+        path = model_path(exchange.url, exchange.route).decode("ascii", "replace")
+        fields += f"{wire.METHOD}: {exchange.method.decode()}\r\n{wire.PATH}: {path}\r\n"
+    if TRACEPARENT in headers and _TRACEPARENT.fullmatch(headers[TRACEPARENT]):
+        fields += f"{wire.TRACEPARENT}: {headers[TRACEPARENT].decode()}\r\n"
+    if target.read_headers:
+        fields += f"{wire.HTTP}: {caller_headers(exchange.header_list)}\r\n"
+    return fields
+
+
+def caller_headers(header_list: list[tuple[bytes, bytes]]) -> str:
+    """Return the caller's own headers as a JSON list of pairs, as many as the limit allows."""
+    kept: list[tuple[str, str]] = []
+    size = 2
+    for name, value in header_list:
+        if name in _HOP_BY_HOP or name in _SECRET or name.startswith((b"mesh-", b"nats-")):
+            continue
+        pair = (name.decode("latin-1"), value.decode("latin-1"))
+        size += len(json.dumps(pair)) + 2
+        if size > MESH_HTTP_BYTES:
+            break
+        kept.append(pair)
+    return json.dumps(kept)

@@ -1,0 +1,75 @@
+"""What is counted per deployment: plain numbers, cheap to change. Ring: values."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from mesh.tally import Histogram
+
+MirrorOutcome = Literal["copied", "refused", "unconfirmed"]
+
+
+class Meters:
+    """Counts of one deployment of one endpoint since the gateway's start."""
+
+    __slots__ = (
+        "accepted",
+        "mirrored",
+        "queued",
+        "refused",
+        "run",
+        "statuses",
+        "timed_out",
+        "total",
+    )
+
+    def __init__(self) -> None:
+        self.statuses: dict[int, int] = {}
+        self.accepted = 0
+        self.refused = 0
+        self.timed_out = 0
+        self.mirrored: dict[MirrorOutcome, int] = {}
+        self.total = Histogram()
+        self.queued = Histogram()
+        self.run = Histogram()
+
+    def __repr__(self) -> str:
+        return f"<Meters accepted={self.accepted} refused={self.refused}>"
+
+    @property
+    def offered(self) -> dict[str, int]:
+        """What the deployment was offered, by what became of it at the door."""
+        return {"accepted": self.accepted, "refused": self.refused, "timed_out": self.timed_out}
+
+    def count_status(self, status: int) -> None:
+        """Count one request by the status its client got."""
+        self.statuses[status] = self.statuses.get(status, 0) + 1
+
+    def count_mirrored(self, outcome: MirrorOutcome) -> None:
+        """Count one copy by what became of it."""
+        self.mirrored[outcome] = self.mirrored.get(outcome, 0) + 1
+
+
+class MeterBook:
+    """The meters of every deployment ever seen, by endpoint and deployment.
+
+    Requests that reach no deployment are counted under an empty deployment name.
+    """
+
+    def __init__(self) -> None:
+        self.meters: dict[tuple[str, str], Meters] = {}
+
+    def __repr__(self) -> str:
+        return f"<MeterBook {len(self.meters)} deployments>"
+
+    def of(self, endpoint: str, deployment: str = "") -> Meters:
+        """Return the meters of a deployment, new ones if there are none."""
+        return self.meters.setdefault((endpoint, deployment), Meters())
+
+    def offered(self) -> dict[str, dict[str, int]]:
+        """Return what every deployment was offered, by `endpoint/deployment`."""
+        return {
+            f"{endpoint}/{deployment}": meters.offered
+            for (endpoint, deployment), meters in self.meters.items()
+            if deployment
+        }

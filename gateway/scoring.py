@@ -1,0 +1,142 @@
+"""Scoring requests, from the HTTP head to the answer: authenticate, route, publish, settle.
+
+The hot path. Every method is synchronous; a feature that is not used costs nothing here.
+Ring: service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from gateway import auth
+from gateway.call import Call, check_alive, choose
+from gateway.cors import Cors
+from gateway.edge import Response, answer, refusal
+from gateway.exchange import Exchange
+from gateway.ledger import CLIENT_GONE, Ledger, describe
+from gateway.meters import MeterBook
+from gateway.pending import Entry, Pending
+from gateway.routes import RouteTable
+from gateway.shadow import Shadows
+from gateway.withdrawal import Withdrawals
+from mesh.bus.outlet import Outlet
+from mesh.errors import BusError, MeshError
+
+METHODS: Final = frozenset((b"POST", b"GET"))
+EARLY_BYTES: Final = 64 * 1024
+
+
+class Parts(NamedTuple):
+    """What serving a request needs."""
+
+    routes: RouteTable
+    pending: Pending
+    outlet: Outlet
+    ledger: Ledger
+    book: MeterBook
+    cors: Cors
+
+
+class Scoring:
+    """Serves exchanges; the sink of the entries it makes of them."""
+
+    def __init__(self, parts: Parts, max_body_bytes: int) -> None:
+        self.max_body_bytes = max_body_bytes
+        self.early_bytes = min(EARLY_BYTES, max_body_bytes)
+        self._routes = parts.routes
+        self._pending = parts.pending
+        self._outlet = parts.outlet
+        self._ledger = parts.ledger
+        self._book = parts.book
+        self._cors = parts.cors
+        self._shadows = Shadows(parts.outlet, parts.pending)
+        self._withdrawals = Withdrawals(parts.outlet, parts.pending)
+        self._now = asyncio.get_running_loop().time
+
+    def find(self, method: bytes, url: bytes, headers: dict[bytes, bytes]) -> Any:
+        """Return the route of a scoring request, None if it is not one."""
+        if method not in METHODS:
+            return None
+        route = self._routes.by_path.get(url)
+        if route is not None:
+            return route
+        return self._routes.search(url, headers.get(b"host", b""))
+
+    def admit(self, exchange: Exchange) -> bool:
+        """Check the caller, pick the deployment, and see whether it can be served at all."""
+        route, headers = exchange.route, exchange.headers
+        exchange.context = call = Call(exchange, self._book.of(route.endpoint), self)
+        try:
+            auth.check(headers.get(b"authorization"), route.digests)
+            call.aim(*choose(route, headers))
+            check_alive(call.target, self._now())
+            if not self._outlet.is_connected:
+                raise BusError("the broker is away")
+        except MeshError as error:
+            self._refuse(call, error)
+            return False
+        return True
+
+    def start(self, exchange: Exchange) -> None:
+        """Publish an admitted request."""
+        call: Call = exchange.context
+        reply = f"{call.target.reply_prefix}{self._pending.number(call)}"
+        call.message = message = (call.target.lane_work, exchange.body, reply, call.fields(reply))
+        try:
+            self._outlet.post(*message)
+        except MeshError as error:
+            self._refuse(call, error)
+            return
+        call.is_out = True
+        call.meters.accepted += 1
+        self._pending.add(call, self._now() + call.timeout_s)
+
+    def reject(self, exchange: Exchange, error: MeshError) -> None:
+        """Refuse a request for how it was sent."""
+        if exchange.context is None:
+            exchange.context = Call(exchange, self._book.of(exchange.route.endpoint), self)
+        self._refuse(exchange.context, error)
+
+    def abandon(self, exchange: Exchange) -> None:
+        """Forget a request whose client is gone, and stop what it started."""
+        call: Call = exchange.context
+        if call.is_out:
+            self._withdrawals.withdraw(call)
+        self._ledger.close(call, self._now(), CLIENT_GONE)
+
+    def acknowledged(self, entry: Entry) -> None:
+        """Copy a request to its mirror, now that it is queued itself."""
+        if isinstance(entry, Call):
+            self._shadows.send(entry)
+
+    def answered(self, entry: Entry, body: bytes, headers: Mapping[str, str]) -> None:
+        """Hand a worker's answer to the client."""
+        if not isinstance(entry, Call):
+            return
+        entry.is_out = False
+        if entry.mirror is not None:
+            self._shadows.send(entry)  # it was queued: the answer overtook the PubAck
+        response, model_status = answer(body, headers)
+        self._respond(entry, response)
+        said = describe(model_status, body, headers)
+        self._ledger.close(entry, self._now(), response.status, said)
+
+    def failed(self, entry: Entry, error: MeshError) -> None:
+        """Tell the client that there is no answer."""
+        if isinstance(entry, Call):
+            self._refuse(entry, error)
+
+    def _refuse(self, call: Call, error: MeshError) -> None:
+        self._ledger.count_failure(call, error)
+        call.is_out = False
+        response = refusal(error)
+        self._respond(call, response)
+        self._ledger.close(call, self._now(), response.status)
+
+    def _respond(self, call: Call, response: Response) -> None:
+        lines = call.head
+        if self._cors:
+            lines += self._cors.lines(call.exchange.headers.get(b"origin", b""))
+        call.exchange.respond(response, lines)

@@ -1,0 +1,161 @@
+"""The gateway program: puts the parts together, serves until told to stop, drains.
+
+Ring: service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import socket
+from typing import Any, Final
+
+from gateway.app import build_app
+from gateway.cors import Cors
+from gateway.heartbeat import Heartbeat
+from gateway.ledger import Ledger
+from gateway.meters import MeterBook
+from gateway.metrics import GatewayCollector
+from gateway.pending import Pending
+from gateway.recovery import Recovery
+from gateway.routes import RouteTable
+from gateway.scoring import Parts, Scoring
+from gateway.server import HttpServer
+from gateway.traffic import TrafficLog
+from mesh import lifecycle, metrics, subjects, wire
+from mesh.bus import Bus, Message
+from mesh.bus.outlet import Outlet
+from mesh.lifecycle import Exit
+from mesh.settings import GatewaySettings, Settings
+from mesh.store import ConfigView
+
+log = logging.getLogger("gateway")
+
+PROGRAM: Final = "gateway"
+
+
+class Gateway:
+    """One running gateway, on a connection of its own."""
+
+    def __init__(self, bus: Bus, settings: GatewaySettings) -> None:
+        self.name = secrets.token_hex(6)
+        self._bus = bus
+        self._settings = settings
+        self._outlet = Outlet(bus)
+        self._book = MeterBook()
+        self._pending = Pending()
+        self._routes = RouteTable(self.name, self._book.of, settings.domain)
+        self._traffic = TrafficLog(self.name, self._outlet.post) if settings.access_log else None
+        self._view = ConfigView(bus, subjects.CONFIG_BUCKET)
+        self._heartbeat = Heartbeat(self.name, self._outlet, self._describe)
+        self._server: HttpServer | None = None
+        self._is_leaving = False
+
+    def __repr__(self) -> str:
+        return f"<Gateway {self.name} at {self.url} {self._pending!r}>"
+
+    @property
+    def url(self) -> str:
+        """Where clients reach this gateway."""
+        port = self._server.port if self._server is not None else 0
+        host = self._settings.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a request would be served now."""
+        return self._bus.is_connected and not self._is_leaving
+
+    async def open(self, sock: socket.socket) -> None:
+        """Learn the routes, then listen."""
+        await self._bus.subscribe(subjects.reply_wildcard(self.name), self._take_reply)
+        await self._bus.subscribe(subjects.DEPTHS, self._take_depth)
+        recovery = Recovery(self._bus, self._outlet, self._pending)
+        self._bus.on_reconnect(recovery.after_reconnect)
+        self._view.on_change(self._routes.apply)
+        self._view.on_applied(self._note_revision)
+        await self._view.start()
+        self._server = await HttpServer.open(sock, self._scoring(), self._app())
+        self._heartbeat.start()
+        log.info("gateway.ready name=%s url=%s", self.name, self.url)
+
+    async def close(self) -> int:
+        """Drain; return how many requests were cut off."""
+        self._is_leaving = True
+        self._heartbeat.stop()
+        late = 0
+        if self._server is not None:
+            late = await self._server.close(self._settings.drain_timeout_s)
+        self._pending.close()
+        if self._traffic is not None:
+            self._traffic.flush()
+        await self._view.close()
+        return late
+
+    def _scoring(self) -> Scoring:
+        cors = Cors(self._settings.cors_origins)
+        ledger = Ledger(self._traffic)
+        parts = Parts(self._routes, self._pending, self._outlet, ledger, self._book, cors)
+        return Scoring(parts, min(self._settings.max_request_bytes, self._bus.max_body_bytes))
+
+    def _app(self) -> Any:
+        registry = metrics.new_registry()
+        registry.register(GatewayCollector(self._book, self._pending, self._connections))
+        return build_app(registry, lambda: self.is_ready, Cors(self._settings.cors_origins))
+
+    def _connections(self) -> int:
+        return self._server.connections if self._server is not None else 0
+
+    async def _take_reply(self, message: Message) -> None:
+        number = message.subject.rpartition(".")[2]
+        self._pending.take(int(number), message.data, message.headers)
+
+    async def _take_depth(self, message: Message) -> None:
+        depth = wire.decode(message.data, wire.Depth)
+        if depth is not None:
+            self._routes.note_depth(depth, asyncio.get_running_loop().time())
+
+    def _note_revision(self, revision: int) -> None:
+        self._heartbeat.beat()
+
+    def _describe(self) -> dict[str, Any]:
+        return {
+            "revision": self._view.revision,
+            "url": self._settings.public_url or self.url,
+            "pending": len(self._pending.entries),
+            "offered": self._book.offered(),
+        }
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Bind the port, or any free one if it is 0.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.setblocking(False)
+    sock.bind((host, port))
+    return sock
+
+
+async def serve(settings: Settings, stop: asyncio.Event) -> int:
+    """Serve until `stop`; return the exit code."""
+    sock = bind(settings.gateway.host, settings.gateway.port)
+    bus = await lifecycle.connect(settings, "gateway", lifecycle.name(PROGRAM))
+    gateway = Gateway(bus, settings.gateway)
+    try:
+        await gateway.open(sock)
+        lifecycle.announce(settings, PROGRAM, url=gateway.url, gateway=gateway.name)
+        lost = asyncio.create_task(bus.closed.wait())
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait({lost, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if not stop.is_set():
+            return Exit.BROKER_LOST
+        late = await gateway.close()
+        return Exit.CUT_OFF if late else Exit.CLEAN
+    finally:
+        await bus.close()
