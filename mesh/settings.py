@@ -84,7 +84,7 @@ class ScalerSettings(Section, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     port: Port = 8081
     restart_min_s: Seconds = 0.5
-    restart_max_s: Seconds = 60.0
+    restart_max_s: Seconds = 30.0
 
 
 class WorkerSettings(Section, frozen=True, kw_only=True):

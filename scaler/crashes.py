@@ -10,9 +10,25 @@ from typing import Final
 import msgspec
 
 TRIES: Final = 3
-FIRST_DELAY_S: Final = 0.5
-LONGEST_DELAY_S: Final = 30.0
 STABLE_S: Final = 10.0
+
+
+class Pace(msgspec.Struct, frozen=True, kw_only=True):
+    """The shortest and the longest wait before an instance is started again."""
+
+    first_s: float = 0.5
+    longest_s: float = 30.0
+
+    def boot_delay_s(self, count: int) -> float:
+        """Seconds until the next try of a generation that has never served: 0.5, 1, 2."""
+        return min(self.longest_s, self.first_s * 2.0 ** min(count - 1, 20))
+
+    def restart_delay_s(self, count: int) -> float:
+        """Seconds until the restart of one that has: none, then 0.5, 1, 2 ... at most 30."""
+        return 0.0 if count <= 1 else self.boot_delay_s(count - 1)
+
+
+DEFAULT_PACE: Final = Pace()
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,17 +54,20 @@ class Crashes(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     boot_failed: bool = False
 
-    def after(self, ending: Ending, now_s: float, *, has_served: bool) -> Crashes:
+    def after(
+        self, ending: Ending, now_s: float, *, has_served: bool, pace: Pace = DEFAULT_PACE
+    ) -> Crashes:
         """Return the memory with one more ending in it.
 
         Args:
             ending: how the instance ended.
             now_s: the present.
             has_served: the generation has been ready as a whole, so it is restarted for ever.
+            pace: how long to wait between starts.
         """
         due = now_s >= self.retry_at_s
         count = 1 if ending.ready_for_s >= STABLE_S else self.count + due
-        delay_s = restart_delay_s(count) if has_served else boot_delay_s(count)
+        delay_s = pace.restart_delay_s(count) if has_served else pace.boot_delay_s(count)
         return Crashes(
             count=count,
             retry_at_s=now_s + delay_s if due else self.retry_at_s,
@@ -60,15 +79,3 @@ class Crashes(msgspec.Struct, frozen=True, kw_only=True):
     def are_final(self) -> bool:
         """Whether a generation that never served is given up."""
         return self.boot_failed or self.count > TRIES
-
-
-def boot_delay_s(count: int) -> float:
-    """Seconds until the next try of a generation that has never served: 0.5, 1, 2."""
-    return float(FIRST_DELAY_S * 2 ** min(count - 1, 10))
-
-
-def restart_delay_s(count: int) -> float:
-    """Seconds until the restart of one that has: none, then 0.5, 1, 2 ... at most 30."""
-    if count <= 1:
-        return 0.0
-    return float(min(LONGEST_DELAY_S, FIRST_DELAY_S * 2 ** min(count - 2, 10)))

@@ -1,0 +1,30 @@
+"""`python -m scaler --settings FILE`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from mesh import lifecycle
+from mesh.settings import read_settings
+from scaler.launchers.process import worker_command
+from scaler.service import Scaler
+
+
+def main() -> int:
+    """Run a scaler until it is told to stop."""
+    options = lifecycle.arguments("scaler")
+
+    async def serve(stop: asyncio.Event) -> int:
+        settings = read_settings(options.settings)
+
+        def announce(metrics_url: str) -> None:
+            lifecycle.announce(settings, "scaler", metrics_url=metrics_url)
+
+        return await Scaler(settings, worker_command(options.settings), announce).run(stop)
+
+    return lifecycle.run("scaler", serve)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,4 @@
+"""The management service: every change to desired state goes through it.
+
+`service` takes the verbs, `endpoints` and `deployments` carry them out, `views` answers.
+"""

@@ -1,0 +1,201 @@
+"""The verbs of deployments. Ring: service."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from msgspec.structs import replace
+
+from mesh import subjects
+from mesh.api import DeploymentList, DeploymentName, DeploymentPut, DeploymentView, Scale
+from mesh.errors import ConflictError, NotFoundError, SpecError
+from mesh.records import DeploymentRecord
+from mesh.spec.deployment import DeploymentSpec
+from mesh.spec.deployment_rules import deployment_violations
+from mesh.spec.endpoint_rules import deployment_limit_violations
+from mesh.streams import ensure_queue
+from scaler.api.desk import Desk, refuse, refuse_change
+from scaler.api.views import deployment_view
+from scaler.registry import Stored, require_deployment, require_endpoint, require_revision
+from scaler.traffic import unconfirmed
+
+
+def keeps_generation(old: DeploymentRecord, new: DeploymentPut) -> bool:
+    """Tell whether running instances may go on: only counts and texts for people differ."""
+    same = replace(
+        old.spec,
+        instance_count=new.spec.instance_count,
+        description=new.spec.description,
+        tags=new.spec.tags,
+    )
+    return (same, old.code, old.model) == (new.spec, new.code, new.model)
+
+
+async def create(desk: Desk, put: DeploymentPut) -> DeploymentView:
+    """Make a deployment: its queue, its first generation, then its record."""
+    spec = put.spec
+    refuse(deployment_violations(spec))
+    async with desk.registry.lock(spec.endpoint_name):
+        _refuse_creation(desk, spec)
+        await _ensure_queue(desk, spec)
+        now_s = time.time()
+        record = DeploymentRecord(
+            spec=spec,
+            generation=1,
+            code=put.code,
+            model=put.model,
+            created_at_s=now_s,
+            modified_at_s=now_s,
+            all_traffic=put.all_traffic,
+        )
+        await _write_generation(desk, record)
+        key = subjects.deployment_key(spec.endpoint_name, spec.name)
+        revision = await desk.registry.write(key, record)
+    await desk.events.tell("Created", spec.endpoint_name, spec.name, generation=1)
+    await unconfirmed(desk.observer.gateways, revision)
+    return deployment_view(desk, Stored(record, revision))
+
+
+async def update(desk: Desk, put: DeploymentPut) -> DeploymentView:
+    """Replace a deployment; anything but its size and its texts makes a new generation."""
+    spec = put.spec
+    refuse(deployment_violations(spec))
+    async with desk.registry.lock(spec.endpoint_name):
+        stored = require_deployment(desk.registry, spec.endpoint_name, spec.name)
+        require_revision(stored, put.revision, f"deployment '{spec.name}'")
+        old = stored.record
+        _refuse_changes(old.spec, spec)
+        state = desk.states.get(spec.endpoint_name, spec.name)
+        failed = state.failed_generation == old.generation
+        keep = keeps_generation(old, put) and not failed
+        record = replace(
+            old,
+            spec=spec,
+            code=put.code,
+            model=put.model,
+            generation=old.generation if keep else old.generation + 1,
+            modified_at_s=time.time(),
+            all_traffic=old.all_traffic or put.all_traffic,
+        )
+        if not keep:
+            await _ensure_queue(desk, spec)
+            await _write_generation(desk, record)
+        return await _write(desk, stored, record)
+
+
+async def scale(desk: Desk, request: Scale) -> DeploymentView:
+    """Change the number of instances; the generation stays."""
+    async with desk.registry.lock(request.endpoint):
+        stored = require_deployment(desk.registry, request.endpoint, request.name)
+        if request.instance_count < 1:
+            raise SpecError(f"instance_count: {request.instance_count}: must be at least 1")
+        spec = replace(stored.record.spec, instance_count=request.instance_count)
+        refuse(deployment_violations(spec))
+        record = replace(stored.record, spec=spec, modified_at_s=time.time())
+        return await _write(desk, stored, record)
+
+
+async def get(desk: Desk, request: DeploymentName) -> DeploymentView:
+    """Show one deployment."""
+    return deployment_view(desk, _existing(desk, request))
+
+
+async def list_all(desk: Desk, request: DeploymentList) -> list[DeploymentView]:
+    """Show the deployments of an endpoint, or of all."""
+    if request.endpoint is not None and desk.registry.endpoint(request.endpoint) is None:
+        raise NotFoundError(f"there is no endpoint '{request.endpoint}'")
+    found = desk.registry.deployments(request.endpoint)
+    return [deployment_view(desk, stored) for stored in found]
+
+
+async def delete(desk: Desk, request: DeploymentName) -> DeploymentView:
+    """Mark a deployment for deletion; it is drained and removed when nothing is sent to it."""
+    async with desk.registry.lock(request.endpoint):
+        stored = _existing(desk, request)
+        if not stored.record.deleting:
+            _refuse_routed(desk, request)
+            await desk.removals.mark(stored)
+            stored = _existing(desk, request)
+    await unconfirmed(desk.observer.gateways, stored.revision)
+    return deployment_view(desk, stored)
+
+
+async def _write(
+    desk: Desk, stored: Stored[DeploymentRecord], record: DeploymentRecord
+) -> DeploymentView:
+    endpoint, name = record.spec.endpoint_name, record.spec.name
+    key = subjects.deployment_key(endpoint, name)
+    revision = await desk.registry.write(key, record, stored.revision)
+    before, after = stored.record.spec.instance_count, record.spec.instance_count
+    text = f"instances {before} -> {after}" if before != after else ""
+    await desk.events.tell("Updated", endpoint, name, text, generation=record.generation)
+    return deployment_view(desk, Stored(record, revision))
+
+
+async def _write_generation(desk: Desk, record: DeploymentRecord) -> None:
+    spec = record.spec
+    key = subjects.generation_key(spec.endpoint_name, spec.name, record.generation)
+    await desk.registry.put(key, record)
+
+
+async def _ensure_queue(desk: Desk, spec: DeploymentSpec) -> None:
+    await ensure_queue(desk.bus, spec.endpoint_name, spec.name, spec.mesh.queue, spec.timeout_s)
+
+
+def _existing(desk: Desk, request: DeploymentName) -> Stored[DeploymentRecord]:
+    stored = desk.registry.deployment(request.endpoint, request.name)
+    if stored is None:
+        if desk.registry.endpoint(request.endpoint) is None:
+            raise NotFoundError(f"there is no endpoint '{request.endpoint}'")
+        raise NotFoundError(f"endpoint '{request.endpoint}' has no deployment '{request.name}'")
+    return stored
+
+
+def _refuse_creation(desk: Desk, spec: DeploymentSpec) -> None:
+    endpoint = require_endpoint(desk.registry, spec.endpoint_name)
+    existing = desk.registry.deployment(spec.endpoint_name, spec.name)
+    if existing is not None:
+        what = "is being deleted" if existing.record.deleting else "exists already"
+        raise ConflictError(f"deployment '{spec.name}' of endpoint '{spec.endpoint_name}' {what}")
+    if spec.kind != endpoint.record.spec.kind:
+        raise SpecError(
+            f"type: {spec.kind!r}: endpoint '{spec.endpoint_name}' is {endpoint.record.spec.kind!r}"
+        )
+    names = [d.record.spec.name for d in desk.registry.deployments(spec.endpoint_name)]
+    refuse(deployment_limit_violations(names, spec.name))
+
+
+def _refuse_changes(old: DeploymentSpec, new: DeploymentSpec) -> None:
+    refuse_change("type", old.kind, new.kind)
+    refuse_change("mesh.queue.storage", old.mesh.queue.storage, new.mesh.queue.storage)
+    refuse_change(
+        "egress_public_network_access",
+        old.egress_public_network_access,
+        new.egress_public_network_access,
+    )
+    if old.kind == "kubernetes":
+        refuse_change("instance_type", old.instance_type, new.instance_type)
+
+
+def _refuse_routed(desk: Desk, request: DeploymentName) -> None:
+    endpoint = desk.registry.endpoint(request.endpoint)
+    if endpoint is None or endpoint.record.deleting:
+        return
+    spec = endpoint.record.spec
+    for kind, split in (("live", spec.live), ("mirrored", spec.mirror)):
+        if percent := split.get(request.name):
+            raise ConflictError(
+                f"deployment '{request.name}' gets {percent} % {kind} traffic of endpoint "
+                f"'{request.endpoint}': set it to 0 first"
+            )
+
+
+VERBS: dict[str, tuple[type, Any]] = {
+    "deployment.create": (DeploymentPut, create),
+    "deployment.update": (DeploymentPut, update),
+    "deployment.get": (DeploymentName, get),
+    "deployment.list": (DeploymentList, list_all),
+    "deployment.delete": (DeploymentName, delete),
+    "deployment.scale": (Scale, scale),
+}

@@ -1,0 +1,55 @@
+"""What every verb works with, and the rules of a change that several verbs share. Ring: service."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from mesh.bus import Bucket, Bus
+from mesh.errors import SpecError
+from mesh.spec.violation import Violation, raise_violations
+from scaler.depth import Depths
+from scaler.events import Events
+from scaler.keeper import Parts
+from scaler.observe import Observer
+from scaler.registry import Registry
+from scaler.removal import Removals
+from scaler.states import States
+
+
+class Desk:
+    """The parts of the scaler that verbs use."""
+
+    def __init__(self, parts: Parts, depths: Depths, keys: Bucket) -> None:
+        self.bus: Bus = parts.bus
+        self.registry: Registry = parts.registry
+        self.states: States = parts.states
+        self.observer: Observer = parts.observer
+        self.events: Events = parts.events
+        self.removals: Removals = parts.removals
+        self.leads = parts.leads
+        self.depths = depths
+        self.keys = keys
+        self.clock = asyncio.get_running_loop().time
+
+    def __repr__(self) -> str:
+        return f"<Desk {self.registry!r}>"
+
+
+def refuse(violations: Iterable[Violation]) -> None:
+    """Refuse a spec that breaks rules, telling all of them.
+
+    Raises:
+        SpecError: there is a violation.
+    """
+    raise_violations(violations)
+
+
+def refuse_change(what: str, before: object, after: object) -> None:
+    """Refuse to change what cannot be changed.
+
+    Raises:
+        SpecError: it differs.
+    """
+    if before != after:
+        raise SpecError(f"{what}: {after!r}: cannot be changed after creation, it is {before!r}")

@@ -1,0 +1,126 @@
+"""How deep each queue is: asked of the broker four times a second, and told to the gateways.
+
+Depth counts what waits and what is being worked on, by lane. Ring: adapter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final
+
+from mesh import subjects, wire
+from mesh.bus import ApiError, Bus
+from mesh.errors import BusError
+from mesh.records import DeploymentState
+from mesh.streams import STREAM_NOT_FOUND
+from mesh.wire import Depth
+from scaler.fleet import combined
+from scaler.observe import Observer
+from scaler.registry import Registry
+from scaler.states import Address, States
+
+log = logging.getLogger("scaler.depth")
+
+PERIOD_S: Final = 0.25
+RETELL_S: Final = 1.0
+AT_ONCE: Final = 32
+LONGEST_REASON: Final = 300
+
+Lanes = dict[str, int]
+
+
+async def measure(bus: Bus, endpoint: str, deployment: str) -> Lanes | None:
+    """Ask how many requests each lane holds; None if there is no queue.
+
+    Raises:
+        BusError: the broker is away.
+    """
+    try:
+        stream = subjects.work_stream(endpoint, deployment)
+        answer = await bus.api(f"CONSUMER.LIST.{stream}", {"offset": 0})
+    except ApiError as exc:
+        if exc.err_code == STREAM_NOT_FOUND:
+            return None
+        raise
+    return {
+        info["name"]: info.get("num_pending", 0) + info.get("num_ack_pending", 0)
+        for info in answer.get("consumers") or []
+        if info["name"] in subjects.LANES
+    }
+
+
+def trouble(state: DeploymentState, ready: int) -> str:
+    """Why requests cannot be answered now; empty while somebody can, or soon will."""
+    if ready or state.state != "Failed":
+        return ""
+    return (state.reason.rstrip() or "failed").splitlines()[-1][:LONGEST_REASON]
+
+
+class Depths:
+    """The last depth of every queue."""
+
+    def __init__(self, bus: Bus, registry: Registry, states: States, observer: Observer) -> None:
+        self._bus = bus
+        self._registry = registry
+        self._states = states
+        self._observer = observer
+        self._clock = asyncio.get_running_loop().time
+        self._told: dict[Address, tuple[Depth, float]] = {}
+        self._room = asyncio.Semaphore(AT_ONCE)
+
+    def __repr__(self) -> str:
+        return f"<Depths queues={len(self._told)}>"
+
+    def lanes(self, endpoint: str, deployment: str) -> Lanes:
+        """The last depth by lane; empty if it has not been measured."""
+        told = self._told.get((endpoint, deployment))
+        return told[0].lanes if told is not None else {}
+
+    async def run(self) -> None:
+        """Measure and tell for ever."""
+        while True:
+            began_s = self._clock()
+            try:
+                await self._tell_all()
+            except BusError as exc:
+                log.info("depth.missed %s", exc)
+            await asyncio.sleep(max(0.05, PERIOD_S - (self._clock() - began_s)))
+
+    async def _tell_all(self) -> None:
+        names = [
+            (stored.record.spec.endpoint_name, stored.record.spec.name)
+            for stored in self._registry.deployments()
+        ]
+        for gone in self._told.keys() - set(names):
+            del self._told[gone]
+        results = await asyncio.gather(
+            *(self._tell(*name) for name in names), return_exceptions=True
+        )
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+    async def _tell(self, endpoint: str, deployment: str) -> None:
+        async with self._room:
+            lanes = await measure(self._bus, endpoint, deployment)
+        if lanes is None:
+            return
+        depth, now_s = self._depth(endpoint, deployment, lanes), self._clock()
+        last, told_s = self._told.get((endpoint, deployment), (None, 0.0))
+        if depth != last or now_s - told_s >= RETELL_S:
+            self._told[endpoint, deployment] = depth, now_s
+            await self._bus.publish(subjects.depth(endpoint, deployment), wire.encode(depth))
+
+    def _depth(self, endpoint: str, deployment: str, lanes: Lanes) -> Depth:
+        beats = self._observer.fleet.fresh(endpoint, deployment, self._clock())
+        ready = [beat for beat in beats if beat.state == "ready"]
+        return Depth(
+            endpoint=endpoint,
+            deployment=deployment,
+            lanes=lanes,
+            ready=len(ready),
+            slots=sum(beat.slots for beat in ready),
+            failed=trouble(self._states.get(endpoint, deployment), len(ready)),
+            service=combined(ready),
+        )

@@ -1,0 +1,70 @@
+"""What the end of an instance means: whose fault it was, and what to tell. Ring: decisions."""
+
+from __future__ import annotations
+
+import signal
+from typing import Final
+
+from scaler.crashes import Ending
+from scaler.fleet import Beat
+from scaler.launchers import Ended
+
+BOOT_FAILED: Final = 3
+CODES: Final[dict[int, str]] = {
+    0: "stopped without being asked to",
+    1: "stopped with work cut off",
+    2: "refused its settings",
+    BOOT_FAILED: "could not start",
+    4: "lost the broker for good",
+}
+LONGEST_REASON: Final = 4000
+
+
+def may_be_boot_failure(ended: Ended) -> bool:
+    """Tell whether the model may have said why it cannot start.
+
+    The code alone does not tell: a worker that found no broker ends with the same one.
+    """
+    return ended.code in (BOOT_FAILED, None)
+
+
+def ending(ended: Ended, beat: Beat | None, told: str, now_s: float) -> Ending | None:
+    """Return what to remember of an instance's end; None if it had been asked to stop.
+
+    Args:
+        ended: how the process ended.
+        beat: its last heartbeat.
+        told: why it says it could not start, if it said so.
+        now_s: the present.
+    """
+    draining = beat is not None and beat.said.state == "draining" and ended.code in (0, 1, None)
+    if ended.running.draining_since_s is not None or draining:
+        return None
+    ready_at_s = beat.ready_at_s if beat is not None else None
+    return Ending(
+        reason=_reason(ended, told),
+        ready_for_s=now_s - ready_at_s if ready_at_s is not None else 0.0,
+        boot_failed=bool(told),
+    )
+
+
+def _reason(ended: Ended, told: str) -> str:
+    if told:
+        return told[-LONGEST_REASON:]
+    how = code_text(ended.code)
+    who = f"instance {ended.running.address.instance}: {how}"
+    if ended.code in (0, None) or (ended.code or 0) < 0:
+        return who
+    return f"{who}\n{ended.last_words}".rstrip()[-LONGEST_REASON:]
+
+
+def code_text(code: int | None) -> str:
+    """Say what an exit code means."""
+    if code is None:
+        return "ended"
+    if code < 0:
+        try:
+            return f"killed by {signal.Signals(-code).name}"
+        except ValueError:
+            return f"killed by signal {-code}"
+    return f"exited with code {code}" + (f", {CODES[code]}" if code in CODES else "")

@@ -1,0 +1,129 @@
+"""Carrying out what was decided. Processes at once; what waits for the broker, beside the loop.
+
+Ring: service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Coroutine
+
+from mesh import subjects
+from mesh.errors import MeshError
+from mesh.subjects import WorkerAddress
+from scaler.events import Events
+from scaler.gateways import Gateways
+from scaler.launchers import Launcher, LaunchError
+from scaler.memory import Memory
+from scaler.registry import Registry
+from scaler.removal import Removals
+from scaler.situation import Action, Collect, Drain, Kill, Launch, Remove, TakeTraffic
+from scaler.states import Address
+from scaler.traffic import take_all
+
+log = logging.getLogger("scaler.hands")
+
+Step = Coroutine[None, None, None]
+
+
+class Hands:
+    """Does what plans say."""
+
+    def __init__(
+        self,
+        launcher: Launcher,
+        memory: Memory,
+        registry: Registry,
+        gateways: Gateways,
+        removals: Removals,
+        events: Events,
+    ) -> None:
+        self._launcher = launcher
+        self._memory = memory
+        self._registry = registry
+        self._gateways = gateways
+        self._removals = removals
+        self._events = events
+        self._steps: dict[tuple[str, str, str], asyncio.Task[None]] = {}
+        self.starts_total = 0
+
+    def __repr__(self) -> str:
+        return f"<Hands steps={len(self._steps)} starts={self.starts_total}>"
+
+    async def act(self, address: Address, action: Action) -> None:
+        """Carry out one action for a deployment."""
+        match action:
+            case Launch(generation, reason):
+                await self._launch(address, generation, reason)
+            case Drain(instance, reason):
+                await self.drain(WorkerAddress(*address, instance), reason)
+            case Kill(instance, reason):
+                await self._kill(WorkerAddress(*address, instance), reason)
+            case Collect(generation):
+                await self._registry.delete(subjects.generation_key(*address, generation))
+            case TakeTraffic():
+                step = take_all(self._registry, self._gateways, self._events, *address)
+                self._beside((*address, "traffic"), step)
+            case Remove():
+                self._beside((*address, "remove"), self._remove(address))
+
+    async def drain(self, address: WorkerAddress, reason: str) -> None:
+        """Ask an instance to stop, once."""
+        for running in self._launcher.running():
+            if running.address == address and running.draining_since_s is None:
+                self._launcher.drain(address)
+                await self._tell("Killing", address, running.generation, f"draining: {reason}")
+
+    def remove_endpoint(self, endpoint: str) -> None:
+        """Go on with the deletion of an endpoint."""
+        self._beside((endpoint, "", "remove"), self._removals.endpoint(endpoint))
+
+    async def close(self) -> None:
+        """Stop what runs beside the loop; the next leader goes on with it."""
+        steps = list(self._steps.values())
+        for step in steps:
+            step.cancel()
+        await asyncio.gather(*steps, return_exceptions=True)
+
+    async def _launch(self, address: Address, generation: int, reason: str) -> None:
+        instance = WorkerAddress(*address, f"g{generation}-{secrets.token_hex(4)}")
+        try:
+            self._launcher.launch(instance, generation)
+        except LaunchError as exc:
+            await self._memory.note_failed_launch(instance, generation, str(exc))
+            return
+        self.starts_total += 1
+        await self._tell("Started", instance, generation, reason)
+
+    async def _kill(self, address: WorkerAddress, reason: str) -> None:
+        for running in self._launcher.running():
+            if running.address == address:
+                self._launcher.kill(address)
+                await self._tell("Killing", address, running.generation, f"killed: {reason}")
+
+    async def _remove(self, address: Address) -> None:
+        await self._removals.deployment(*address)
+        self._memory.forget(address)
+
+    async def _tell(self, name: str, address: WorkerAddress, generation: int, text: str) -> None:
+        endpoint, deployment, instance = address
+        await self._events.tell(
+            name, endpoint, deployment, text, generation=generation, instance=instance
+        )
+
+    def _beside(self, key: tuple[str, str, str], step: Step) -> None:
+        """Run a step unless the same one is running."""
+        if key in self._steps:
+            step.close()
+            return
+        task = asyncio.create_task(self._finish(key, step))
+        self._steps[key] = task
+        task.add_done_callback(lambda _: self._steps.pop(key, None))
+
+    async def _finish(self, key: tuple[str, str, str], step: Step) -> None:
+        try:
+            await step
+        except MeshError as exc:  # the next look at the deployment starts it again
+            log.warning("hands.again step=%s %s", "/".join(key), exc)

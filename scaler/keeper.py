@@ -1,0 +1,164 @@
+"""The loop that keeps deployments as they should be: observe, decide, act.
+
+It looks at everything each second, and at once when something happened: a change of the config, of
+an instance's state, or the end of a process. Ring: service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Final
+
+from mesh import subjects
+from mesh.bus import Bus
+from mesh.errors import MeshError
+from mesh.records import DeploymentRecord
+from mesh.subjects import WorkerAddress
+from scaler.depth import measure
+from scaler.events import Events
+from scaler.hands import Hands
+from scaler.launchers import Launcher
+from scaler.memory import Memory
+from scaler.observe import Observer
+from scaler.reconcile import decide
+from scaler.registry import Registry, Stored
+from scaler.removal import Removals
+from scaler.situation import Instance, Plan, Remove, Situation
+from scaler.states import Address, States
+
+log = logging.getLogger("scaler.keeper")
+
+TICK_S: Final = 1.0
+DRAIN_MARGIN_S: Final = 5.0
+
+Instances = tuple[Instance, ...]
+
+
+class Parts:
+    """What the keeper works with. `leads` tells whether this scaler may act now."""
+
+    def __init__(
+        self, bus: Bus, registry: Registry, states: States, observer: Observer, memory: Memory
+    ) -> None:
+        self.bus = bus
+        self.registry = registry
+        self.states = states
+        self.observer = observer
+        self.memory = memory
+        self.events = Events(bus)
+        self.removals = Removals(bus, registry, states, observer.gateways, self.events)
+        self.leads: Callable[[], bool] = lambda: bus.is_connected
+
+    def __repr__(self) -> str:
+        return f"<Parts {self.registry!r} {self.observer!r}>"
+
+
+class Keeper:
+    """Keeps the instances of every deployment."""
+
+    def __init__(self, parts: Parts, launcher: Launcher, drain_timeout_s: float) -> None:
+        self._parts = parts
+        self._launcher = launcher
+        self._drain_timeout_s = drain_timeout_s
+        self._clock = asyncio.get_running_loop().time
+        self._news = asyncio.Event()
+        self.hands = Hands(
+            launcher,
+            parts.memory,
+            parts.registry,
+            parts.observer.gateways,
+            parts.removals,
+            parts.events,
+        )
+        parts.memory.on_news(self.poke)
+        parts.registry.on_change(self.poke)
+
+    def __repr__(self) -> str:
+        return f"<Keeper {self._launcher!r}>"
+
+    def poke(self) -> None:
+        """Say that something has happened."""
+        self._news.set()
+
+    async def run(self) -> None:
+        """Keep for ever."""
+        while True:
+            self._news.clear()
+            again_s = await self._round() if self._parts.leads() else TICK_S
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), again_s)
+
+    async def _round(self) -> float:
+        """Look at every deployment once; return in how many seconds to look again."""
+        self._parts.observer.expire()
+        instances = self._instances()
+        again_s = TICK_S
+        for stored in self._parts.registry.deployments():
+            address = stored.record.spec.endpoint_name, stored.record.spec.name
+            try:
+                plan = await self._look_at(address, stored, instances.pop(address, ()))
+            except MeshError as exc:
+                log.warning("keeper.missed %s/%s %s", *address, exc)
+                continue
+            again_s = min(again_s, plan.again_s or again_s)
+        await self._drain_strays(instances)
+        for endpoint in self._parts.registry.endpoints():
+            if endpoint.record.deleting:
+                self.hands.remove_endpoint(endpoint.record.spec.name)
+        return again_s
+
+    def _instances(self) -> dict[Address, Instances]:
+        """All processes by deployment, those included whose end is not understood yet."""
+        fleet, now_s = self._parts.observer.fleet, self._clock()
+        found: defaultdict[Address, list[Instance]] = defaultdict(list)
+        for running in self._launcher.running():
+            found[running.address[:2]].append(fleet.instance(running, now_s))
+        for address, instance in self._parts.memory.ending():
+            found[address[:2]].append(instance)
+        return {address: tuple(instances) for address, instances in found.items()}
+
+    async def _look_at(
+        self, address: Address, stored: Stored[DeploymentRecord], instances: Instances
+    ) -> Plan:
+        plan = decide(await self._situation(address, stored, instances), self._clock())
+        for action in plan.actions:
+            await self.hands.act(address, action)
+        removing = any(isinstance(action, Remove) for action in plan.actions)
+        if not removing and await self._parts.states.set(*address, plan.state):
+            text = f"{plan.state.state}: {plan.state.reason}".removesuffix(": ")
+            generation = plan.state.generation
+            await self._parts.events.tell("StateChanged", *address, text, generation=generation)
+        return plan
+
+    async def _situation(
+        self, address: Address, stored: Stored[DeploymentRecord], instances: Instances
+    ) -> Situation:
+        record = stored.record
+        unrouted = record.deleting and self._parts.removals.is_unrouted(stored)
+        lanes = await measure(self._parts.bus, *address) if unrouted else None
+        drain_s = record.spec.mesh.drain_timeout_s
+        return Situation(
+            record=record,
+            state=self._parts.states.get(*address),
+            instances=instances,
+            crashes=self._parts.memory.crashes(address),
+            kept=self._parts.registry.generations(*address),
+            drain_grace_s=DRAIN_MARGIN_S + (self._drain_timeout_s if drain_s is None else drain_s),
+            unrouted=unrouted,
+            waiting=sum(lanes.values()) if lanes is not None else None,
+            deleting_for_s=max(0.0, time.time() - record.modified_at_s),
+        )
+
+    async def _drain_strays(self, instances: dict[Address, Instances]) -> None:
+        """Stop processes of deployments that do not exist."""
+        for address, strays in instances.items():
+            if self._parts.registry.has(subjects.deployment_key(*address)):
+                continue  # it exists but cannot be read: leave what runs alone
+            for instance in strays:
+                stray = WorkerAddress(*address, instance.instance)
+                await self.hands.drain(stray, "its deployment does not exist")

@@ -1,0 +1,203 @@
+"""Instances as processes on this machine.
+
+Each is a session of its own that outlives the scaler; a record file per instance lets the next
+scaler adopt it by pid and start time. It ends with the life-line, which it inherits.
+Ring: adapter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import psutil
+from msgspec.structs import replace
+
+from mesh import lifecycle
+from mesh.process import Identity
+from mesh.subjects import WorkerAddress
+from scaler.launchers import Ended, LaunchError, OnEnded, Running
+from scaler.launchers.ledger import InstanceRecord, Ledger
+
+log = logging.getLogger("scaler.launchers.process")
+
+Command = Callable[[WorkerAddress, int], list[str]]
+
+
+def worker_command(settings_path: str) -> Command:
+    """Return how a worker program is started with these settings."""
+
+    def command(address: WorkerAddress, generation: int) -> list[str]:
+        return [
+            *(sys.executable, "-m", "workers", "--settings", settings_path),
+            *("--endpoint", address.endpoint, "--deployment", address.deployment),
+            *("--generation", str(generation), "--instance", address.instance),
+        ]
+
+    return command
+
+
+_Popen = subprocess.Popen[bytes]
+
+
+class _Process:
+    """One process under watch. `popen` is None for one that an earlier scaler started."""
+
+    def __init__(self, running: Running, identity: Identity, popen: _Popen | None) -> None:
+        self.running = running
+        self.identity = identity
+        self.popen = popen
+        self.pidfd = os.pidfd_open(running.pid)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Signal this very process, whoever has its pid by now."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.pidfd, number)
+
+    def kill_session(self) -> None:
+        """Kill it and what it started: it leads its own session."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.running.pid, signal.SIGKILL)
+
+    def code(self) -> int | None:
+        """The exit code, once it has ended."""
+        if self.popen is not None:
+            return self.popen.wait()
+        with contextlib.suppress(ChildProcessError):  # adopted: hardly ever a child of ours
+            return os.waitstatus_to_exitcode(os.waitpid(self.running.pid, os.WNOHANG)[1])
+        return None
+
+
+class ProcessLauncher:
+    """Keeps the processes of all deployments on this machine."""
+
+    def __init__(self, state_dir: Path, command: Command, on_ended: OnEnded) -> None:
+        self._ledger = Ledger(state_dir)
+        self._command = command
+        self._on_ended = on_ended
+        self._processes: dict[WorkerAddress, _Process] = {}
+        self._loop = asyncio.get_running_loop()
+
+    def __repr__(self) -> str:
+        return f"<ProcessLauncher running={len(self._processes)}>"
+
+    def adopt(self) -> list[Running]:
+        """Take over what an earlier scaler started and what still runs; return it."""
+        for record in self._ledger.read():
+            identity = record.identity() or _find(record)
+            if identity is None or not identity.is_alive():
+                self._ledger.remove(record.address)
+                continue
+            running = Running(
+                address=record.address,
+                generation=record.generation,
+                pid=identity.pid,
+                started_s=self._loop.time(),
+            )
+            try:
+                self._watch(_Process(running, identity, None))
+            except ProcessLookupError:
+                self._ledger.remove(record.address)
+        if self._processes:
+            log.info("launcher.adopted instances=%d", len(self._processes))
+        return list(self.running())
+
+    def running(self) -> Sequence[Running]:
+        """Every instance that has not ended."""
+        return [process.running for process in self._processes.values()]
+
+    def launch(self, address: WorkerAddress, generation: int) -> None:
+        """Start an instance.
+
+        Raises:
+            LaunchError: it could not be started.
+        """
+        record = InstanceRecord.of(address, generation)
+        try:
+            self._ledger.write(record)  # first: a scaler that dies in between finds it by name
+            popen = self._spawn(address, generation)
+        except OSError as exc:
+            self._ledger.remove(address)
+            raise LaunchError(f"instance {address.instance}: {exc}") from exc
+        identity = Identity.of(popen.pid) or Identity(pid=popen.pid)
+        running = Running(
+            address=address, generation=generation, pid=popen.pid, started_s=self._loop.time()
+        )
+        self._watch(_Process(running, identity, popen))
+        self._ledger.write(replace(record, pid=popen.pid, create_time=identity.create_time))
+        log.info(
+            "launcher.started instance=%s generation=%d pid=%d", address, generation, popen.pid
+        )
+
+    def drain(self, address: WorkerAddress) -> None:
+        """Ask an instance to finish what it has and exit."""
+        process = self._processes.get(address)
+        if process is None or process.running.draining_since_s is not None:
+            return
+        process.running = replace(process.running, draining_since_s=self._loop.time())
+        process.signal(signal.SIGTERM)
+
+    def kill(self, address: WorkerAddress) -> None:
+        """End an instance, and all it started, at once."""
+        process = self._processes.get(address)
+        if process is not None:
+            process.kill_session()
+
+    async def close(self) -> None:
+        """Stop watching; the instances live on."""
+        for process in self._processes.values():
+            self._loop.remove_reader(process.pidfd)
+            os.close(process.pidfd)
+            if process.popen is not None:
+                process.popen.returncode = 0  # it is meant to outlive us: no warning
+        self._processes.clear()
+
+    def _spawn(self, address: WorkerAddress, generation: int) -> _Popen:
+        with self._ledger.open_log(address) as output:
+            return subprocess.Popen(
+                self._command(address, generation),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=lifecycle.lifeline_fds(),
+                env=_environment(),
+            )
+
+    def _watch(self, process: _Process) -> None:
+        self._processes[process.running.address] = process
+        self._loop.add_reader(process.pidfd, self._note_ended, process)
+
+    def _note_ended(self, process: _Process) -> None:
+        address = process.running.address
+        self._loop.remove_reader(process.pidfd)
+        os.close(process.pidfd)
+        del self._processes[address]
+        code = process.code()
+        words = self._ledger.last_words(address)
+        self._ledger.remove(address)
+        log.info("launcher.ended instance=%s code=%s", ".".join(address), code)
+        self._on_ended(Ended(running=process.running, code=code, last_words=words))
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without what `mesh up` told this process about itself."""
+    own = (lifecycle.READY_ENV, lifecycle.NAME_ENV)
+    return {name: value for name, value in os.environ.items() if name not in own}
+
+
+def _find(record: InstanceRecord) -> Identity | None:
+    """Find a process by the instance it was started for: its pid was never written down."""
+    words = list(record.address)
+    for process in psutil.process_iter(["cmdline"]):
+        line = process.info["cmdline"] or []
+        if all(word in line for word in words):
+            return Identity.of(process.pid)
+    return None

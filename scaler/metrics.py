@@ -1,0 +1,117 @@
+"""The scaler's metrics, built at each scrape from a picture the loop has put up. Ring: adapter."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+LABELS: Final = ("endpoint", "deployment")
+
+
+class DeploymentPicture(msgspec.Struct, frozen=True, kw_only=True):
+    """A deployment in numbers. `instances` by state; CPU in percent of one core, of all of them."""
+
+    endpoint: str
+    deployment: str
+    lanes: dict[str, int]
+    wanted: int
+    instances: Mapping[str, int]
+    cpu_percent: float
+    memory_bytes: int
+
+
+class Picture(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything the metrics tell."""
+
+    deployments: tuple[DeploymentPicture, ...] = ()
+    gateways: int = 0
+    starts: int = 0
+    crashes: int = 0
+    verbs: Mapping[tuple[str, str], int] = {}
+    leading: bool = False
+
+
+class ScalerCollector(Collector):
+    """Tells the last picture. Scrapes come from another thread: a picture is never changed."""
+
+    def __init__(self) -> None:
+        self.picture = Picture()
+
+    def collect(self) -> Iterable[Metric]:
+        """Return every metric of the scaler."""
+        picture = self.picture
+        yield _depths(picture)
+        yield _instances(picture)
+        for name, text, values in (
+            ("mesh_instances_wanted", "Instances asked for", [d.wanted for d in _all(picture)]),
+            (
+                "mesh_deployment_cpu_percent",
+                "CPU of all instances, 100 is one core",
+                [d.cpu_percent for d in _all(picture)],
+            ),
+            (
+                "mesh_deployment_memory_bytes",
+                "Resident memory of all instances",
+                [d.memory_bytes for d in _all(picture)],
+            ),
+        ):
+            yield _per_deployment(picture, name, text, values)
+        yield GaugeMetricFamily("mesh_gateways", "Gateways that live", picture.gateways)
+        yield GaugeMetricFamily("mesh_scaler_leading", "1 while this one leads", picture.leading)
+        yield CounterMetricFamily("mesh_instance_starts", "Instances started", picture.starts)
+        yield CounterMetricFamily(
+            "mesh_instance_crashes", "Instances that crashed", picture.crashes
+        )
+        yield _verbs(picture)
+
+
+def count_states(states: Iterable[str]) -> Counter[str]:
+    """Count instances by state, those states included that none is in."""
+    counts = Counter({"starting": 0, "ready": 0, "draining": 0, "failed": 0})
+    counts.update(states)
+    return counts
+
+
+def _all(picture: Picture) -> tuple[DeploymentPicture, ...]:
+    return picture.deployments
+
+
+def _per_deployment(picture: Picture, name: str, text: str, values: Iterable[float]) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=LABELS)
+    for deployment, value in zip(picture.deployments, values, strict=True):
+        family.add_metric([deployment.endpoint, deployment.deployment], value)
+    return family
+
+
+def _depths(picture: Picture) -> Metric:
+    family = GaugeMetricFamily(
+        "mesh_queue_depth", "Requests queued or being worked on", labels=[*LABELS, "lane"]
+    )
+    for deployment in picture.deployments:
+        for lane, depth in deployment.lanes.items():
+            family.add_metric([deployment.endpoint, deployment.deployment, lane], depth)
+    return family
+
+
+def _instances(picture: Picture) -> Metric:
+    family = GaugeMetricFamily(
+        "mesh_instances", "Instances that tell of themselves, by state", labels=[*LABELS, "state"]
+    )
+    for deployment in picture.deployments:
+        for state, count in deployment.instances.items():
+            family.add_metric([deployment.endpoint, deployment.deployment, state], count)
+    return family
+
+
+def _verbs(picture: Picture) -> Metric:
+    family = CounterMetricFamily(
+        "mesh_management_requests", "Management requests answered", labels=["verb", "code"]
+    )
+    for (verb, code), count in picture.verbs.items():
+        family.add_metric([verb, code], count)
+    return family

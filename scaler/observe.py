@@ -1,0 +1,112 @@
+"""Listening: heartbeats of workers and gateways, and why instances say they cannot start.
+
+Ring: adapter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+from mesh import subjects, wire
+from mesh.bus import Bus, Message, Subscription
+from mesh.subjects import WorkerAddress
+from mesh.wire import GatewayHeartbeat, WorkerHeartbeat
+from scaler.fleet import Fleet
+from scaler.gateways import Gateways
+
+REASONS_KEPT: Final = 1000
+
+
+class Failures:
+    """Why instances said they could not start. The message may come after the process's end."""
+
+    def __init__(self) -> None:
+        self._reasons: OrderedDict[WorkerAddress, str] = OrderedDict()
+        self._told = asyncio.Event()
+
+    def __repr__(self) -> str:
+        return f"<Failures instances={len(self._reasons)}>"
+
+    def note(self, address: WorkerAddress, reason: str) -> None:
+        """Remember a reason; the longest told is the most telling."""
+        if len(reason) > len(self._reasons.get(address, "")):
+            self._reasons[address] = reason
+        while len(self._reasons) > REASONS_KEPT:
+            self._reasons.popitem(last=False)
+        self._told.set()
+        self._told = asyncio.Event()
+
+    def get(self, address: WorkerAddress) -> str:
+        """The reason, empty if none has been told."""
+        return self._reasons.get(address, "")
+
+    async def wait(self, address: WorkerAddress, timeout_s: float) -> str:
+        """Return the reason, waiting for it if need be; empty if none was told in time."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while not self.get(address):
+                    await self._told.wait()
+        return self.get(address)
+
+
+class Observer:
+    """Hears everyone."""
+
+    def __init__(self) -> None:
+        self._clock = asyncio.get_running_loop().time
+        self._on_news: list[Callable[[], None]] = []
+        self._subscriptions: list[Subscription] = []
+        self.fleet = Fleet()
+        self.gateways = Gateways(self._clock)
+        self.failures = Failures()
+
+    def __repr__(self) -> str:
+        return f"<Observer {self.fleet!r} {self.gateways!r}>"
+
+    def on_news(self, callback: Callable[[], None]) -> None:
+        """Call `callback` when an instance is new or in another state."""
+        self._on_news.append(callback)
+
+    async def start(self, bus: Bus) -> None:
+        """Listen; the broker has seen it when this returns."""
+        for subject, hear in (
+            (subjects.WORKER_HEARTBEATS, self._hear_worker),
+            (subjects.GATEWAY_HEARTBEATS, self._hear_gateway),
+        ):
+            self._subscriptions.append(await bus.subscribe(subject, hear))
+        await bus.flush()
+        bus.on_reconnect(self._note_connected)
+
+    async def close(self) -> None:
+        """Stop listening."""
+        for subscription in self._subscriptions:
+            await subscription.unsubscribe()
+
+    def expire(self) -> None:
+        """Forget who has been silent for long."""
+        self.fleet.expire(self._clock())
+        self.gateways.expire()
+
+    async def _note_connected(self) -> None:
+        self.fleet.note_connected(self._clock())
+        self.gateways.note_connected()
+
+    async def _hear_worker(self, message: Message) -> None:
+        said = wire.decode(message.data, WorkerHeartbeat)
+        if said is None:
+            return
+        if said.state == "failed" and said.reason:
+            address = WorkerAddress(said.endpoint, said.deployment, said.instance)
+            self.failures.note(address, said.reason)
+        if self.fleet.hear(said, self._clock()):
+            for callback in self._on_news:
+                callback()
+
+    async def _hear_gateway(self, message: Message) -> None:
+        said = wire.decode(message.data, GatewayHeartbeat)
+        if said is not None:
+            self.gateways.hear(said)

@@ -1,0 +1,197 @@
+"""One scaler process: connect, wait for the lead, lead until told to stop. Ring: service.
+
+Workers survive it: on a stop it leaves everything as it is for the next leader.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import socket
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Final
+
+from mesh import lifecycle, subjects
+from mesh.bus import Bucket, Bus
+from mesh.errors import BusError
+from mesh.lifecycle import Exit
+from mesh.metrics import MetricsServer, new_registry
+from mesh.settings import Settings
+from mesh.streams import ensure_topology
+from scaler.api.desk import Desk
+from scaler.api.service import ManagementService
+from scaler.crashes import Pace
+from scaler.depth import Depths
+from scaler.events import Events
+from scaler.keeper import Keeper, Parts
+from scaler.launchers.process import Command, ProcessLauncher
+from scaler.lease import Lease
+from scaler.memory import Memory
+from scaler.metrics import DeploymentPicture, Picture, ScalerCollector, count_states
+from scaler.observe import Observer
+from scaler.registry import Registry
+from scaler.states import States
+
+log = logging.getLogger("scaler")
+
+LEASE: Final = "scaler"
+PICTURE_S: Final = 1.0
+
+
+class Scaler:
+    """A scaler that leads while it holds the lease. `on_ready` is called when it serves."""
+
+    def __init__(
+        self, settings: Settings, command: Command, on_ready: Callable[[str], None]
+    ) -> None:
+        self._settings = settings
+        self._command = command
+        self._on_ready = on_ready
+        self._collector = ScalerCollector()
+
+    def __repr__(self) -> str:
+        return f"<Scaler leading={self._collector.picture.leading}>"
+
+    async def run(self, stop: asyncio.Event) -> int:
+        """Live until told to stop, or until another scaler leads; return the exit code."""
+        bus = await lifecycle.connect(self._settings, "scaler", "scaler")
+        registry = new_registry()
+        registry.register(self._collector)
+        own = self._settings.scaler
+        metrics = MetricsServer.open(registry, host=own.host, port=own.port)
+        try:
+            await ensure_topology(bus)
+            lease = Lease(bus, LEASE, f"{socket.gethostname()}.{secrets.token_hex(8)}")
+            if not await self._take_lead(lease, stop):
+                return Exit.CLEAN
+            return await self._lead(bus, lease, stop, metrics.url)
+        finally:
+            metrics.close()
+            await bus.close()
+
+    async def _take_lead(self, lease: Lease, stop: asyncio.Event) -> bool:
+        """Wait until the lease is ours; False if told to stop meanwhile."""
+        waited = False
+        while not stop.is_set():
+            try:
+                if await lease.acquire():
+                    return True
+                if not waited:
+                    log.info("scaler.waiting another one leads, or did a moment ago")
+            except BusError as exc:
+                log.warning("scaler.no_lease %s", exc)
+            waited = True
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), lease.period_s)
+        return False
+
+    async def _lead(self, bus: Bus, lease: Lease, stop: asyncio.Event, url: str) -> int:
+        log.info("scaler.leading")
+        async with self._leading(bus, lease) as tasks:
+            self._on_ready(url)
+            tasks.append(asyncio.create_task(self._keep_lease(lease)))
+            stopping = asyncio.create_task(stop.wait())
+            await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            for task in tasks:
+                if task.done():
+                    task.result()
+        lost = not lease.is_held
+        with contextlib.suppress(BusError):
+            await lease.release()
+        return Exit.BROKER_LOST if lost and not stop.is_set() else Exit.CLEAN
+
+    async def _keep_lease(self, lease: Lease) -> None:
+        """Return when somebody else may lead. While the broker is away nobody can."""
+        while True:
+            try:
+                if not await lease.renew() and not await lease.regain():
+                    break
+            except BusError as exc:
+                log.info("scaler.lease_lapsed %s", exc)
+            await asyncio.sleep(lease.period_s)
+        log.error("scaler.deposed")
+
+    @contextlib.asynccontextmanager
+    async def _leading(self, bus: Bus, lease: Lease) -> AsyncIterator[list[asyncio.Task[None]]]:
+        """Everything a leader runs; what the list holds is not expected to end."""
+        async with contextlib.AsyncExitStack() as stack:
+            parts, launcher = await self._parts(bus, lease, stack)
+            await parts.removals.sweep()
+            own = self._settings.worker
+            keeper = Keeper(parts, launcher, own.drain_timeout_s)
+            stack.push_async_callback(keeper.hands.close)
+            parts.observer.on_news(keeper.poke)
+            depths = Depths(bus, parts.registry, parts.states, parts.observer)
+            keys = await Bucket.open(bus, subjects.KEYS_BUCKET)
+            service = ManagementService(Desk(parts, depths, keys))
+            painting = self._paint(parts, depths, keeper, service)
+            tasks = [asyncio.create_task(step) for step in (keeper.run(), depths.run(), painting)]
+            stack.push_async_callback(_cancel, tasks)
+            await service.start()
+            stack.push_async_callback(service.close)
+            yield tasks
+
+    async def _parts(
+        self, bus: Bus, lease: Lease, stack: contextlib.AsyncExitStack
+    ) -> tuple[Parts, ProcessLauncher]:
+        registry = await Registry.open(bus)
+        stack.push_async_callback(registry.close)
+        observer = Observer()
+        await observer.start(bus)
+        stack.push_async_callback(observer.close)
+        states = await States.open(bus)
+        own = self._settings.scaler
+        pace = Pace(first_s=own.restart_min_s, longest_s=own.restart_max_s)
+        memory = Memory(observer, states, Events(bus), pace)
+        stack.push_async_callback(memory.close)
+        launcher = ProcessLauncher(Path(self._settings.state_dir), self._command, memory.note_ended)
+        stack.push_async_callback(launcher.close)
+        launcher.adopt()
+        parts = Parts(bus, registry, states, observer, memory)
+        parts.leads = lambda: lease.is_held and bus.is_connected
+        return parts, launcher
+
+    async def _paint(
+        self, parts: Parts, depths: Depths, keeper: Keeper, service: ManagementService
+    ) -> None:
+        """Put up a new picture for the metrics once a second."""
+        while True:
+            self._collector.picture = Picture(
+                deployments=_deployments(parts, depths),
+                gateways=len(parts.observer.gateways.live()),
+                starts=keeper.hands.starts_total,
+                crashes=parts.memory.crashes_total,
+                verbs=dict(service.answered),
+                leading=True,
+            )
+            await asyncio.sleep(PICTURE_S)
+
+
+def _deployments(parts: Parts, depths: Depths) -> tuple[DeploymentPicture, ...]:
+    now_s = asyncio.get_running_loop().time()
+    pictures = []
+    for stored in parts.registry.deployments():
+        spec = stored.record.spec
+        beats = parts.observer.fleet.fresh(spec.endpoint_name, spec.name, now_s)
+        pictures.append(
+            DeploymentPicture(
+                endpoint=spec.endpoint_name,
+                deployment=spec.name,
+                lanes=depths.lanes(spec.endpoint_name, spec.name),
+                wanted=spec.instance_count,
+                instances=count_states(beat.state for beat in beats),
+                cpu_percent=sum(beat.cpu_percent for beat in beats),
+                memory_bytes=sum(beat.memory_bytes for beat in beats),
+            )
+        )
+    return tuple(pictures)
+
+
+async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
