@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Final, NamedTuple
 
 import msgspec
@@ -14,6 +13,7 @@ from mesh.subjects import WorkerAddress
 from mesh.wire import LogBatch, LogLine
 
 DEFAULT_LINES: Final = 5000
+TRIM_LINES: Final = 1000
 
 
 class LogQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +40,7 @@ class ConsoleLine(NamedTuple):
 async def read_console(bus: Bus, query: LogQuery) -> AsyncIterator[ConsoleLine]:
     """Yield the lines a query asks for; in the past by time, live ones as they arrive."""
     subject = subjects.log(WorkerAddress(query.endpoint, query.deployment, query.instance or "*"))
-    tail: deque[ConsoleLine] | None = deque(maxlen=query.lines)
+    tail: _Tail | None = _Tail(query.lines)
     messages = history.read(
         bus, subjects.LOGS_STREAM, subject, newest=query.lines, follow=query.follow
     )
@@ -49,11 +49,28 @@ async def read_console(bus: Bus, query: LogQuery) -> AsyncIterator[ConsoleLine]:
             for line in _lines(past.data, query):
                 yield line
             continue
-        tail.extend(_lines(past.data, query))
+        tail.add(_lines(past.data, query))
         if not past.pending:
-            for line in sorted(tail, key=lambda line: line.line.at_s):
+            for line in tail.newest():
                 yield line
             tail = None
+
+
+class _Tail:
+    """The newest of many lines by time; they arrive in batches, an instance each."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._lines: list[ConsoleLine] = []
+
+    def add(self, lines: Iterable[ConsoleLine]) -> None:
+        self._lines.extend(lines)
+        if len(self._lines) > 2 * self._most + TRIM_LINES:
+            self._lines = self.newest()
+
+    def newest(self) -> list[ConsoleLine]:
+        ordered = sorted(self._lines, key=lambda line: line.line.at_s)
+        return ordered[max(0, len(ordered) - self._most) :]
 
 
 def _lines(data: bytes, query: LogQuery) -> Iterator[ConsoleLine]:

@@ -20,8 +20,8 @@ NS: Final = 1_000_000_000
 WINDOWS_S: Final = (60, 3600, 86_400)
 BATCH: Final = 256
 EXPIRES_S: Final = 20.0
-HEARTBEAT_S: Final = 2.0
-SILENCE_S: Final = 6.0
+HEARTBEAT_S: Final = 1.0
+SILENCE_S: Final = 3.0
 FORGET_S: Final = 30
 RETRY_S: Final = 0.5
 

@@ -63,6 +63,7 @@ def create(
         raise click.UsageError("give the endpoint's --file or its --name")
     warn(loaded.warnings)
     view = with_mesh(options, lambda mesh: mesh.create_endpoint(loaded.spec))
+    warn(view.warnings)
     show(view, options, lambda: endpoint_details(view))
 
 
@@ -120,6 +121,7 @@ def update(
         name=name, file=file, traffic=traffic, mirror_traffic=mirror_traffic, sets=sets
     )
     view = with_mesh(options, lambda mesh: change_endpoint(mesh, change))
+    warn(view.warnings)
     show(view, options, lambda: endpoint_details(view))
 
 

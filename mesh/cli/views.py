@@ -51,7 +51,6 @@ def endpoint_details(view: EndpointView) -> Table:
             ("Scoring URI", view.scoring_uri or "none: no gateway is running"),
             ("Created", time_text(view.created_at_s)),
             ("Modified", time_text(view.modified_at_s)),
-            ("Warnings", "\n".join(view.warnings)),
         ]
     )
 
@@ -94,7 +93,6 @@ def deployment_details(view: DeploymentView) -> RenderableType:
             ("Code", artifact_text(view.code)),
             ("Created", time_text(view.created_at_s)),
             ("Modified", time_text(view.modified_at_s)),
-            ("Warnings", "\n".join(view.warnings)),
         ]
     )
     return Group(table, "", instance_list(view.instances)) if view.instances else table

@@ -85,7 +85,7 @@ async def test_list_has_a_row_per_endpoint(mesh):
 
 async def test_update_traffic_replaces_the_split(mesh):
     """`--traffic` is the whole split; the rest of the spec stays."""
-    await mesh("endpoint", "create", "-n", "iris", "--set", "description=hi", "traffic.blue=100")
+    await mesh("endpoint", "create", "-n", "iris", "--set", "description=hi")
 
     updated = await mesh.json("endpoint", "update", "-n", "iris", "--traffic", "blue=90 green=10")
 
