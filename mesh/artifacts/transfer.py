@@ -54,11 +54,17 @@ async def upload(bus: Bus, packed: Packed, progress: Progress | None = None) -> 
     return True
 
 
-async def fetch(bus: Bus, artifact: Artifact, cache_dir: Path) -> Path:
+async def fetch(bus: Bus, artifact: Artifact, cache_dir: Path, *, stall_s: float = STALL_S) -> Path:
     """Return a folder that holds the artifact as `folder / artifact.entry`.
 
     The folder appears in `cache_dir` at once and whole, under the artifact's digest; who fetches
     at the same time gets the same one. Whoever is given the folder must not write to it.
+
+    Args:
+        bus: the connection.
+        artifact: what to fetch.
+        cache_dir: where artifacts are kept on this machine; made if it is not there.
+        stall_s: seconds without a byte after which the broker is taken to have stopped sending.
 
     Raises:
         NotFoundError: the store has no such artifact.
@@ -72,19 +78,19 @@ async def fetch(bus: Bus, artifact: Artifact, cache_dir: Path) -> Path:
     with contextlib.ExitStack() as undo:
         undo.callback(shutil.rmtree, part, ignore_errors=True)
         await asyncio.to_thread(_sweep, cache_dir, time.time())
-        await _download(bus, artifact, part / "tar")
+        await _download(bus, artifact, part / "tar", stall_s)
         undo.pop_all()
     await asyncio.to_thread(_open_up, part, artifact, target)
     return target
 
 
-async def _download(bus: Bus, artifact: Artifact, file: Path) -> None:
+async def _download(bus: Bus, artifact: Artifact, file: Path, stall_s: float) -> None:
     """Fetch the tar; a broker that stops sending does not hold us for ever."""
     bucket = await ObjectBucket.open(bus, subjects.ARTIFACTS_BUCKET)
     getting = asyncio.create_task(bucket.get(artifact.digest, file))
     received_bytes = -1
     try:
-        while not (await asyncio.wait({getting}, timeout=STALL_S))[0]:
+        while not (await asyncio.wait({getting}, timeout=stall_s))[0]:
             size_bytes = await asyncio.to_thread(_size_bytes, file)
             if size_bytes == received_bytes:
                 raise BusTimeoutError(f"artifact {artifact.digest}: the broker stopped sending")

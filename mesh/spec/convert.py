@@ -10,6 +10,7 @@ import msgspec
 from mesh.errors import SpecError
 from mesh.spec.check import check
 from mesh.spec.document import Document
+from mesh.spec.spelling import respell
 from mesh.spec.violation import Path, Violation, path_text, value_text
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -28,8 +29,9 @@ def convert(document: Document, spec: type[S], rules: Rules[S], early: list[Viol
     Raises:
         SpecError: something is wrong; one line for each.
     """
-    broken = [*early, *check(document.values, spec)]
-    sound = _without(document.values, {violation.path for violation in broken})
+    values = respell(document.values, spec)
+    broken = [*early, *check(values, spec)]
+    sound = _without(values, {violation.path for violation in broken})
     converted: S | None = None
     try:
         converted = msgspec.convert(sound, spec)

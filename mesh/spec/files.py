@@ -49,7 +49,7 @@ def missing_files(spec: DeploymentSpec) -> Iterator[Violation]:
     model, code = spec.model, spec.code_configuration
     if model is not None and not reference_rule(model.path) and not _exists(model.path):
         yield Violation(("model", "path"), model.path, "there is no such file or folder")
-    if code is None or reference_rule(code.code):
+    if code is None or not code.code or reference_rule(code.code):
         return
     folder: Path = ("code_configuration", "code")
     if not _exists(code.code):

@@ -19,7 +19,7 @@ def settle_kind(values: dict[str, Any], noun: Literal["endpoint", "deployment"])
     if named == "other":
         rule = f"is the schema of something else than an online {noun}"
         broken.append(Violation((SCHEMA,), schema, rule))
-    elif named and values.get("type", named) != named:
+    elif named and str(values.get("type", named)).lower() != named:
         broken.append(Violation(("type",), values["type"], f"must be {named}, as $schema says"))
     if values.get("type") is None:
         has_compute = noun == "endpoint" and values.get("compute") is not None
@@ -29,11 +29,11 @@ def settle_kind(values: dict[str, Any], noun: Literal["endpoint", "deployment"])
 
 
 def _named_kind(schema: str, noun: str) -> str:
-    """What a `$schema` says: `managed`, `kubernetes`, `other`, or nothing."""
+    """What a `$schema` says: `managed`, `kubernetes`, `other`, or nothing (an editor's own copy)."""
     lowered = schema.lower()
-    if "azureml" not in lowered and "online" not in lowered:
-        return ""  # an editor's own copy, by any name
+    file = lowered.rpartition("/")[2]
     for kind in ("managed", "kubernetes"):
-        if f"{kind}online{noun}" in lowered:
+        if file.startswith(f"{kind}online{noun}"):
             return kind
-    return "other"
+    is_azures = "azuremlschemas" in lowered or "online" in file
+    return "other" if is_azures else ""

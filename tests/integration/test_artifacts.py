@@ -1,6 +1,7 @@
 """Artifacts in a real object store: sent once, fetched whole, verified."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from mesh import subjects, topology
 from mesh.artifacts import fetch, pack, store, upload
 from mesh.bus import Bus
 from mesh.bus.objects import ObjectBucket
-from mesh.errors import NotFoundError, ProtocolError
+from mesh.errors import BusTimeoutError, NotFoundError, ProtocolError
 from mesh.records import Artifact
 from mesh.streams import ensure_stream
 
@@ -108,3 +109,30 @@ async def test_an_artifact_that_is_not_there_is_named(bus: Bus, tmp_path: Path):
 
     with pytest.raises(NotFoundError):
         await fetch(bus, missing, tmp_path / "cache")
+
+
+async def test_a_broker_that_stops_sending_does_not_hold_a_worker(
+    bus: Bus, source: Path, tmp_path: Path
+):
+    """An object without its chunks would be waited for for ever."""
+    artifact = await store(bus, source)
+    chunks = {"filter": f"$O.{subjects.ARTIFACTS_BUCKET}.C.>"}
+    await bus.api(f"STREAM.PURGE.OBJ_{subjects.ARTIFACTS_BUCKET}", chunks)
+
+    with pytest.raises(BusTimeoutError, match="stopped sending"):
+        await fetch(bus, artifact, tmp_path / "cache", stall_s=0.05)
+
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+async def test_what_killed_fetches_left_is_removed(bus: Bus, source: Path, tmp_path: Path):
+    """Parts of an hour ago go, those of now stay: somebody may be at work on them."""
+    artifact = await store(bus, source)
+    for name in (".part-old", ".part-new"):
+        (tmp_path / "cache" / name).mkdir(parents=True)
+    os.utime(tmp_path / "cache" / ".part-old", (1, 1))
+
+    await fetch(bus, artifact, tmp_path / "cache")
+
+    names = {path.name for path in (tmp_path / "cache").iterdir()}
+    assert names == {".part-new", artifact.digest}

@@ -10,7 +10,7 @@ from mesh.spec.check import members
 from mesh.spec.deployment import DeploymentSpec, MeshOptions, QueueOptions, RequestSettings
 from mesh.spec.endpoint import EndpointSpec
 from mesh.spec.reference import keys_of
-from mesh.spec.schema import deployment_schema, endpoint_schema, stale
+from mesh.spec.schema import deployment_schema, endpoint_schema, main, stale
 from mesh.spec.support import DEPLOYMENT, ENDPOINT, support_of
 from mesh.spec.violation import path_text
 
@@ -23,6 +23,8 @@ TABLES = [
 def test_the_generated_files_are_current():
     """Whoever changes a struct runs `make schema`."""
     assert stale() == []
+    assert main(["--check"]) == 0
+    assert main([]) == 0
 
 
 @pytest.mark.parametrize(("spec", "table"), TABLES)

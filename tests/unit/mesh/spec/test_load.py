@@ -83,7 +83,7 @@ def test_an_endpoint_gets_azures_defaults(folder: Path):
             "kubernetes",
             id="schema",
         ),
-        pytest.param("name: iris\n$schema: ../endpoint.schema.json", "managed", id="our-schema"),
+        pytest.param("name: iris\n$schema: ../azureml/ep.json", "managed", id="own-schema"),
     ],
 )
 def test_the_kind_is_told_as_the_azure_sdk_tells_it(folder: Path, text: str, kind: str):
@@ -155,6 +155,15 @@ def test_a_broken_rule_is_one_line(folder: Path, line: str, expected: str):
             id="literal",
         ),
         pytest.param(
+            "mesh:\n  python: ' '", "mesh.python", "' ': must name an interpreter", id="python"
+        ),
+        pytest.param(
+            "data_collector:\n  request_logging: {capture_headers: [1]}",
+            "data_collector.request_logging.capture_headers[0]",
+            "1: must be text",
+            id="item",
+        ),
+        pytest.param(
             "data_collector:\n  sampling_rate: .nan",
             "data_collector.sampling_rate",
             ".nan: must be a number",
@@ -206,6 +215,33 @@ def test_a_broken_rule_inside_a_mapping_names_its_line(
             id="no-script",
         ),
         pytest.param(
+            "./src",
+            "azureml:src:1",
+            "file.yml:7: code_configuration.code: 'azureml:src:1': references are not",
+            id="code",
+        ),
+        pytest.param(
+            "./src", "''", "file.yml:7: code_configuration.code: '': must not be", id="empty-code"
+        ),
+        pytest.param(
+            "./src", "gone", "file.yml:7: code_configuration.code: 'gone': there is", id="no-code"
+        ),
+        pytest.param(
+            "./src", "model", "file.yml:7: code_configuration.code: 'model': must be", id="no-dir"
+        ),
+        pytest.param(
+            "path: model", "path: gone", "file.yml:5: model.path: 'gone': there is", id="no-model"
+        ),
+        pytest.param(
+            "path: model", "path: ''", "file.yml:5: model.path: '': must not be empty", id="empty"
+        ),
+        pytest.param(
+            "$schema: https://azureml",
+            "$schema: 3 #",
+            "file.yml:1: $schema: 3: must be",
+            id="schema-type",
+        ),
+        pytest.param(
             "managedOnlineDeployment",
             "pipelineJob",
             "file.yml:1: $schema: 'https://azuremlschemas.azureedge.net/latest/pipelineJob.schema",
@@ -238,6 +274,19 @@ def test_a_wrong_deployment_is_refused(folder: Path, old: str, new: str, expecte
             "mirror_traffic.blue: 10: a deployment gets live or mirrored traffic, not both",
             id="both",
         ),
+        pytest.param("type: other", "type: 'other': must be one of kubernetes", id="type"),
+        pytest.param("{type: managed, compute: a}", "compute: 'a': only kubernetes", id="compute"),
+        pytest.param(
+            "{compute: a, public_network_access: Disabled}",
+            "public_network_access: 'disabled': only managed endpoints have it",
+            id="access",
+        ),
+        pytest.param("mirror_traffic: {b: 1}", "mirror_traffic.b: 1: 'b' is not a", id="mirror"),
+        pytest.param(
+            "identity: {user_assigned_identities: 3}",
+            "identity.user_assigned_identities: 3: must be a list",
+            id="list",
+        ),
         pytest.param(
             "{compute: a, mirror_traffic: {blue: 10}}",
             "mirror_traffic: 'blue': kubernetes endpoints do not mirror",
@@ -261,6 +310,55 @@ def test_everything_that_is_wrong_is_told_at_once(folder: Path):
     lines = [line.split(":")[1] for line in refusal(write(folder, text))]
 
     assert lines == ["2", "9", "10", "11"]
+
+
+def test_words_of_a_closed_set_may_be_spelt_as_azure_spells_them(folder: Path):
+    """Case and underscores do not count, as in the examples of Azure ML."""
+    endpoint = load_endpoint(write(folder, "name: iris\nauth_mode: Key\ntype: Kubernetes\n"))
+    more = "data_collector: {rolling_rate: hour, collections: {request: {enabled: 'true'}}}\n"
+    deployment = load_deployment(write(folder, BLUE + more))
+
+    assert (endpoint.spec.auth_mode, endpoint.spec.kind) == ("key", "kubernetes")
+    assert deployment.spec.data_collector is not None
+    assert deployment.spec.data_collector.collections["request"].enabled == "True"
+
+
+KUBERNETES = """\
+$schema: https://azuremlschemas.azureedge.net/latest/kubernetesOnlineDeployment.schema.json
+name: green
+type: kubernetes
+endpoint_name: my-endpoint
+model:
+  path: ./model
+code_configuration:
+  code: ./src/
+  scoring_script: score.py
+environment:
+  conda_file: ./environment/conda.yml
+  image: registry.example/azureml/base:latest
+instance_type: defaultinstancetype
+request_settings: {request_timeout_ms: 200000, max_queue_wait_ms: 3000}
+resources:
+  requests: {cpu: 0.1, memory: 0.1Gi}
+  limits: {cpu: "0.2", memory: 200Mi, nvidia.com/gpu: 1}
+scale_settings: {type: target_utilization, min_instances: 1, max_instances: 3}
+"""
+
+
+def test_a_kubernetes_deployment_is_read_with_a_warning_for_what_is_not_acted_on(folder: Path):
+    """A file of the form that Azure's Kubernetes examples have works as it is."""
+    loaded = load_deployment(write(folder, KUBERNETES))
+
+    keys = [line.split(": ")[1] for line in loaded.warnings]
+    assert loaded.spec.kind == "kubernetes"
+    assert loaded.spec.timeout_s == 200.0
+    assert keys == [
+        "environment",
+        "instance_type",
+        "request_settings.max_queue_wait_ms",
+        "resources",
+        "scale_settings",
+    ]
 
 
 def test_values_of_variables_and_tags_are_text_as_written(folder: Path):
@@ -331,6 +429,21 @@ def test_a_command_on_path_is_no_path(folder: Path):
     spec = load_deployment(write(folder, BLUE + "mesh: {python: python3.10}\n")).spec
 
     assert spec.mesh.python == "python3.10"
+
+
+def test_a_kubernetes_deployment_has_no_egress_switch():
+    """Managed deployments alone have it."""
+    values = {"name": "blue", "endpoint_name": "iris", "egress_public_network_access": "disabled"}
+    code = {"code": "/src", "scoring_script": "score.py"}
+
+    with pytest.raises(SpecError, match="only managed deployments have it"):
+        deployment_from_values({**values, "type": "kubernetes", "code_configuration": code})
+
+
+def test_a_file_that_is_too_large_is_refused(tmp_path: Path):
+    """Nobody's endpoint has a mebibyte of YAML; a wrong path may."""
+    with pytest.raises(SpecError, match="must be at most 1048576 bytes"):
+        load_endpoint(write(tmp_path, "#" * (1 << 20) + "\n"))
 
 
 def test_a_file_that_is_not_there_is_a_spec_error(tmp_path: Path):
