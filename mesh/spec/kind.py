@@ -29,7 +29,7 @@ def settle_kind(values: dict[str, Any], noun: Literal["endpoint", "deployment"])
 
 
 def _named_kind(schema: str, noun: str) -> str:
-    """What a `$schema` says: `managed`, `kubernetes`, `other`, or nothing (an editor's own copy)."""
+    """What a `$schema` says: `managed`, `kubernetes`, `other`; nothing for an editor's copy."""
     lowered = schema.lower()
     file = lowered.rpartition("/")[2]
     for kind in ("managed", "kubernetes"):
