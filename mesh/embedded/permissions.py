@@ -32,7 +32,7 @@ def permissions(role: Role) -> Permissions:
         case "worker":
             return _limited(_worker_publishes(), ["mesh.cancel.>", own_inbox])
         case "scaler":
-            hears = [f"{subjects.API_PREFIX}.>", "mesh.heartbeat.>", own_inbox]
+            hears = [f"{subjects.API_PREFIX}.>", "mesh.heartbeat.>", "mesh.event.>", own_inbox]
             return _limited(_scaler_publishes(), hears) | {"allow_responses": ANSWERS}
         case "admin":
             return {"publish": {"allow": [">"]}, "subscribe": {"allow": [">"]}}
@@ -87,6 +87,7 @@ def _worker_publishes() -> list[str]:
         *_reads(ATTEMPTS),
         f"$KV.{subjects.ATTEMPTS_BUCKET}.>",
         *_reads(ARTIFACTS),
+        "$JS.API.STREAM.NAMES",  # the client library looks for the store's stream by its subject
     ]
 
 

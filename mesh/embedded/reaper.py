@@ -38,10 +38,13 @@ class Running:
         return f"<Running {self.popen.pid} {'ended' if self.ended.done() else 'alive'}>"
 
     def send(self, sig: signal.Signals) -> None:
-        """Send a signal; harmless if it has ended."""
+        """Send a signal; harmless if it has ended.
+
+        Not by the Popen: that would collect a child that has just ended, unseen by the reaper.
+        """
         if not self.ended.done():
             with contextlib.suppress(ProcessLookupError):
-                self.popen.send_signal(sig)
+                os.kill(self.popen.pid, sig)
 
     async def stop(self, grace_s: float) -> bool:
         """Ask it to end and wait; kill it after `grace_s`. Tell whether it ended by itself."""
