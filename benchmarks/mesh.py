@@ -63,16 +63,28 @@ class Mesh:
         return json.loads(done.stdout or "null")
 
     def wait_until_up(self, pid: int) -> None:
-        """Return when `mesh status` finds everything running.
+        """Return when `mesh status` finds every program up and a gateway's heartbeat.
 
         Raises:
             ServerError: it never did, or `mesh up` ended.
         """
         deadline_s = time.monotonic() + UP_S
-        while (status := self.call("status")).returncode:
+        while not _is_up(status := self.call("status", "-o", "json")):
             if time.monotonic() > deadline_s or not processes.tree(pid):
                 raise ServerError(f"mesh up: {status.stdout}{status.stderr}")
-            time.sleep(0.2)
+            time.sleep(0.1)
+
+
+def _is_up(status: subprocess.CompletedProcess[str]) -> bool:
+    if status.returncode:
+        return False
+    found = json.loads(status.stdout)
+    programs = found["programs"]
+    return (
+        bool(programs)
+        and all(program["state"] == "up" for program in programs)
+        and bool((found["mesh"] or {}).get("gateways"))
+    )
 
 
 @contextlib.contextmanager
