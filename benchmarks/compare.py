@@ -24,15 +24,18 @@ OUTPUT: Final = Path(__file__).parent / "results" / "compare.json"
 
 
 def checkout(base: str) -> Path:
-    """Return a worktree of a commit with an environment of its own, made once per commit.
+    """Return a worktree of a commit with an environment of its own; the one before it goes.
 
     Raises:
         ServerError: there is no such commit, or it cannot be set up.
     """
     commit = _run(ROOT, "git", "rev-parse", "--verify", f"{base}^{{commit}}").strip()
-    tree = ROOT / ".bench" / commit[:12]
+    home = ROOT / ".bench"
+    tree = home / commit[:12]
+    for old in (old for old in home.glob("*") if old != tree):
+        _run(ROOT, "git", "worktree", "remove", "--force", str(old))
+    _run(ROOT, "git", "worktree", "prune")
     if not tree.exists():
-        _run(ROOT, "git", "worktree", "prune")
         _run(ROOT, "git", "worktree", "add", "--detach", str(tree), commit)
     print(f"bench: setting up {commit[:12]} in {tree.relative_to(ROOT)}", file=sys.stderr)
     _run(tree, "make", "setup", f"PYTHON={sys.executable}", "VENV=.venv")
