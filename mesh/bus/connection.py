@@ -204,8 +204,10 @@ class Bus:
         return str(self._client.new_inbox())
 
     async def flush(self) -> None:
-        """Wait until the broker has seen everything published so far."""
+        """Wait until the broker has seen everything published and subscribed so far."""
         with translate(FOREIGN):
+            await self._client.flush()
+            # The client puts a PING before what it has not sent yet; only the second one comes after.
             await self._client.flush()
 
     async def api(
