@@ -207,7 +207,7 @@ class Bus:
         """Wait until the broker has seen everything published and subscribed so far."""
         with translate(FOREIGN):
             await self._client.flush()
-            # The client puts a PING before what it has not sent yet; only the second one comes after.
+            # The client puts a PING before what it has yet to send; a second one comes after.
             await self._client.flush()
 
     async def api(
