@@ -15,7 +15,7 @@ BENCH_ARGS ?=
 help: ## explain the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(STAMP) ## make the virtual environment; again only when the lock changes
+setup: $(STAMP) ## make the virtual environment; again when the lock or pyproject.toml changes
 
 $(STAMP): requirements/dev.txt pyproject.toml scripts/setup.sh
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" scripts/setup.sh
