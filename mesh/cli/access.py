@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import sys
+import json
+import urllib.error
+import urllib.request
+from email.message import Message
+from http.client import HTTPException
 from pathlib import Path
+from typing import NamedTuple
 
 import click
-import httpx
 
 from mesh.api import Credentials, EndpointView
 from mesh.cli.options import Options, common_options
@@ -61,9 +65,9 @@ def invoke(
     if deployment_name is not None:
         headers[DEPLOYMENT_HEADER] = deployment_name
     answer = post(view.scoring_uri, body, headers)
-    if not answer.is_success:
-        raise MeshError(f"{answer.status_code} {answer.reason_phrase}: {answer_text(answer)}")
-    click.echo(answer.content, nl=sys.stdout.isatty())
+    if not 200 <= answer.status < 300:
+        raise MeshError(error_text(answer))
+    print_body(answer)
 
 
 def read_body(path: Path) -> bytes:
@@ -97,30 +101,53 @@ def refuse_unknown(view: EndpointView, deployment: str | None) -> None:
         raise BusError(f"endpoint '{view.name}' has no scoring URI: no gateway is running")
 
 
-def post(url: str, body: bytes, headers: dict[str, str]) -> httpx.Response:
-    """Post to a gateway.
+class HttpAnswer(NamedTuple):
+    """What a gateway answered."""
+
+    status: int
+    phrase: str
+    headers: Message
+    body: bytes
+
+
+def post(url: str, body: bytes, headers: dict[str, str]) -> HttpAnswer:
+    """Post to a gateway, whatever proxy the environment names for other purposes.
 
     Raises:
         BusError: the gateway cannot be reached or did not answer.
     """
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    request = urllib.request.Request(url, data=body, headers=headers, method="POST")
     try:
-        return httpx.post(
-            url, content=body, headers=headers, timeout=CLIENT_TIMEOUT_S, trust_env=False
-        )
-    except httpx.HTTPError as exc:
-        raise BusError(f"{url}: {str(exc) or type(exc).__name__}") from exc
+        with opener.open(request, timeout=CLIENT_TIMEOUT_S) as answer:
+            return HttpAnswer(answer.status, answer.reason, answer.headers, answer.read())
+    except urllib.error.HTTPError as exc:
+        with exc:
+            return HttpAnswer(exc.code, exc.reason, exc.headers, exc.read())
+    except (OSError, HTTPException) as exc:
+        reason = getattr(exc, "reason", None) or exc
+        raise BusError(f"{url}: {str(reason) or type(exc).__name__}") from exc
 
 
-def answer_text(answer: httpx.Response) -> str:
-    """What an answer says went wrong: its message, and the model's own reason if there is one."""
+def error_text(answer: HttpAnswer) -> str:
+    """What went wrong: status, message, and the model's own reason if there is one."""
+    text = answer.body.decode(errors="replace").strip()
     try:
-        body = answer.json()
+        told = json.loads(answer.body)
     except ValueError:
-        body = None
-    message = body.get("message") if isinstance(body, dict) else None
-    text = str(message or answer.text).strip()
+        told = None
+    if isinstance(told, dict) and told.get("message"):
+        text = str(told["message"])
     reason = answer.headers.get("ms-azureml-model-error-reason", "")
-    return f"{text} ({reason})" if reason and reason not in text else text
+    more = f" ({reason})" if reason and reason not in text else ""
+    return f"{answer.status} {answer.phrase}: {text}{more}"
+
+
+def print_body(answer: HttpAnswer) -> None:
+    """Print a body as it came; text ends its line."""
+    kind = answer.headers.get_content_type()
+    is_text = kind.startswith("text/") or kind == "application/json"
+    click.echo(answer.body, nl=is_text and not answer.body.endswith(b"\n"))
 
 
 @click.command("get-credentials")
