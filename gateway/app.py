@@ -53,6 +53,8 @@ def build_app(registry: CollectorRegistry, is_ready: Callable[[], bool], cors: C
 
 def _score(request: Request, cors: Cors) -> Response:
     """Answer what looks like a scoring request and is not: the endpoint is not known."""
+    if request.method == "HEAD":
+        raise HTTPException(405)
     origin = request.headers.get("origin", "").encode("latin-1")
     if request.method == "OPTIONS":
         headers = cors.preflight(origin)

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from gateway.call import Call, client_id, model_path
 from gateway.traffic import TrafficLog
 from mesh import wire
-from mesh.errors import CapacityError, DeadlineExceededError, MeshError
+from mesh.errors import BusError, CapacityError, DeadlineExceededError, MeshError
 
 CLIENT_GONE: Final = 499
 USER_AGENT_CHARS: Final = 200
@@ -62,10 +62,11 @@ class Ledger:
             self._traffic.add(call.exchange.route.endpoint, record)
 
     def count_failure(self, call: Call, error: MeshError) -> None:
-        """Count what the deployment was offered and did not serve."""
+        """Count what the deployment was offered and did not serve: each request in one way."""
         if isinstance(error, DeadlineExceededError):
             call.meters.timed_out += 1
-        elif isinstance(error, CapacityError):
+            call.meters.accepted -= call.is_out
+        elif isinstance(error, CapacityError | BusError):
             call.meters.refused += 1
             call.meters.accepted -= call.is_out
 

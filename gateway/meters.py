@@ -64,7 +64,10 @@ class MeterBook:
 
     def of(self, endpoint: str, deployment: str = "") -> Meters:
         """Return the meters of a deployment, new ones if there are none."""
-        return self.meters.setdefault((endpoint, deployment), Meters())
+        meters = self.meters.get((endpoint, deployment))
+        if meters is None:
+            meters = self.meters[endpoint, deployment] = Meters()
+        return meters
 
     def offered(self) -> dict[str, dict[str, int]]:
         """Return what every deployment was offered, by `endpoint/deployment`."""

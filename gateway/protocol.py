@@ -41,6 +41,7 @@ class Shared:
 
     def __init__(self, on_lost: Callable[[], None]) -> None:
         self.on_lost = on_lost
+        self.is_draining = False
         self.now_s = 0.0
         self.date_line = b""
 
@@ -122,7 +123,7 @@ class GatewayProtocol(HttpToolsProtocol):
         self.cycle = exchange = Exchange(self, self._handler, self._now())
         exchange.method, exchange.url, exchange.route = method, self.url, route
         exchange.headers, exchange.header_list = fields, self.headers
-        exchange.keep_alive = self.parser.should_keep_alive() and self._is_current_http()
+        exchange.keep_alive = self._may_keep_alive()
         exchange.expects_continue = fields.get(b"expect", b"").lower() == b"100-continue"
         exchange.announced_bytes = int(fields.get(b"content-length", 0))
         if previous is None or previous.response_complete:
@@ -195,6 +196,14 @@ class GatewayProtocol(HttpToolsProtocol):
         else:
             super()._start_asgi_task(cycle, app)
 
+    def shutdown(self) -> None:
+        """Close after the request that is arriving or being answered, at once if there is none."""
+        if self.phase == "idle":
+            self.transport.close()
+        for cycle in (self._turn, self.cycle):
+            if cycle is not None:
+                cycle.keep_alive = False
+
     def is_overdue(self, now_s: float) -> bool:
         """Tell whether the client has kept us waiting for too long."""
         limit_s = LIMITS_S.get(self.phase)
@@ -206,8 +215,12 @@ class GatewayProtocol(HttpToolsProtocol):
         self.phase = phase
         self.phase_since_s = self.shared.now_s
 
-    def _is_current_http(self) -> bool:
-        return bool(self.parser.get_http_version() == "1.1")
+    def _may_keep_alive(self) -> bool:
+        return (
+            self.parser.should_keep_alive()
+            and not self.shared.is_draining
+            and self.parser.get_http_version() == "1.1"
+        )
 
     def _is_head_too_large(self) -> bool:
         headers = self.headers

@@ -36,7 +36,6 @@ class HttpServer:
         self._shared = Shared(self._check_idle)
         self._server: asyncio.Server | None = None
         self._ticking: asyncio.TimerHandle | None = None
-        self._is_draining = False
         self._idle = asyncio.Event()
 
     def __repr__(self) -> str:
@@ -71,7 +70,7 @@ class HttpServer:
         """Accept nothing more, answer what is begun, close; return how many were cut off."""
         if self._server is not None:
             self._server.close()
-        self._is_draining = True
+        self._shared.is_draining = True
         for connection in list(self._state.connections):
             connection.shutdown()
         self._check_idle()
@@ -88,7 +87,7 @@ class HttpServer:
         return GatewayProtocol(self._config, self._state, self._handler, self._shared)
 
     def _check_idle(self) -> None:
-        if self._is_draining and not self._state.connections:
+        if self._shared.is_draining and not self._state.connections:
             self._idle.set()
 
     def _tick(self) -> None:
