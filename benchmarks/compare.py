@@ -57,8 +57,7 @@ def compared(samples: Samples) -> dict[str, Figure]:
         name = f"c{connections}"
         found[f"{name}.throughput"] = samples.throughput_ratio(OURS, BASE, connections)
         found[f"{name}.p50"] = samples.ratio(OURS, BASE, connections, lambda s: s.p50_ms)
-        cpu = samples.ratio(OURS, BASE, connections, lambda s: s.cpu_us_per_request)
-        found[f"{name}.cpu"] = cpu
+        found[f"{name}.cpu"] = samples.ratio(OURS, BASE, connections, lambda s: s.cpu_us)
     return found
 
 

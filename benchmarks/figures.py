@@ -25,7 +25,7 @@ TARGETS: Final[dict[str, tuple[float, bool]]] = {
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
-    """One run of the load generator against one server."""
+    """One run of the load generator against one server; CPU time by what its processes run."""
 
     server: str
     round: int
@@ -34,7 +34,12 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     p50_ms: float
     p99_ms: float
     failed: int
-    cpu_us_per_request: float
+    cpu_us_per_request: dict[str, float]
+
+    @property
+    def cpu_us(self) -> float:
+        """CPU time a request took in all processes of the server together."""
+        return sum(self.cpu_us_per_request.values())
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):

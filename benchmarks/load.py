@@ -82,7 +82,7 @@ def measure(server: str, turn: int, target: Target, connections: int, seconds: f
     """
     before_s = processes.cpu_s(target.pid)
     result = wrk(target, connections, seconds)
-    used_s = processes.cpu_s(target.pid) - before_s
+    after_s = processes.cpu_s(target.pid)
     if result.failed or not result.requests:
         raise ServerError(f"{server}, {connections} connections: {result}")
     return Sample(
@@ -93,7 +93,10 @@ def measure(server: str, turn: int, target: Target, connections: int, seconds: f
         p50_ms=result.p50_us / 1e3,
         p99_ms=result.p99_us / 1e3,
         failed=result.failed,
-        cpu_us_per_request=used_s / result.requests * 1e6,
+        cpu_us_per_request={
+            role: round((used_s - before_s.get(role, 0.0)) / result.requests * 1e6, 1)
+            for role, used_s in after_s.items()
+        },
     )
 
 

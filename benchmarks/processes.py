@@ -94,13 +94,14 @@ def command(process: psutil.Process) -> list[str]:
     return words
 
 
-def cpu_s(pid: int) -> float:
-    """Return the CPU seconds that a tree of processes has used."""
-    used = 0.0
+def cpu_s(pid: int) -> dict[str, float]:
+    """Return the CPU seconds that the processes of a tree have used, by what they run."""
+    used: dict[str, float] = {}
     for process in tree(pid):
         with contextlib.suppress(psutil.NoSuchProcess):
             times = process.cpu_times()
-            used += times.user + times.system
+            name = role(command(process))
+            used[name] = used.get(name, 0.0) + times.user + times.system
     return used
 
 

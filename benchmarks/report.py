@@ -7,7 +7,7 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -80,6 +80,7 @@ def markdown(turns: Sequence[tuple[str, Turn]], titles: Mapping[str, str]) -> st
     if found := ratios(samples):
         parts.append(ratio_table(found))
     if OURS in samples.servers:
+        parts.append(cpu_table(samples))
         parts.append(memory_table(memory(turns)))
     return "\n\n".join(parts)
 
@@ -103,7 +104,7 @@ def cell(samples: Samples, server: str, connections: int) -> str:
     rate = samples.figure(server, connections, _rate)
     return (
         f"{rate.median:.0f} ({rate.spread_percent:.0f} %), {median('p50_ms'):.2f}, "
-        f"{median('p99_ms'):.1f}, {median('cpu_us_per_request'):.0f}"
+        f"{median('p99_ms'):.1f}, {median('cpu_us'):.0f}"
     )
 
 
@@ -120,6 +121,24 @@ def ratio_table(found: Mapping[str, Figure]) -> str:
         spread = f"{value.low:.2f} to {value.high:.2f}"
         rows.append([name, f"{value.median:.2f}", spread, bound, verdict])
     return table(["ratio", "median", "spread", "target", ""], rows)
+
+
+def cpu_table(samples: Samples) -> str:
+    """Where the CPU time of a request of ours goes: median microseconds, by process."""
+    loads = samples.connections
+    roles = sorted(
+        {role for c in loads for s in samples.of(OURS, c) for role in s.cpu_us_per_request}
+    )
+    rows = [
+        [role, *(f"{samples.figure(OURS, c, cpu_of(role)).median:.0f}" for c in loads)]
+        for role in roles
+    ]
+    return table(["CPU us a request", *(f"c={c}" for c in loads)], rows)
+
+
+def cpu_of(role: str) -> Callable[[Sample], float]:
+    """Return what reads one process's share from a sample."""
+    return lambda sample: sample.cpu_us_per_request.get(role, 0.0)
 
 
 def memory_table(most: Mapping[str, float]) -> str:

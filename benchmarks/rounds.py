@@ -62,7 +62,7 @@ def _tell(sample: Sample) -> None:
     print(
         f"round {sample.round + 1}  {sample.server:<10} c={sample.connections:<4}"
         f"{sample.requests_per_s:8.0f} req/s  p50 {sample.p50_ms:7.2f} ms  "
-        f"p99 {sample.p99_ms:8.2f} ms  {sample.cpu_us_per_request:6.0f} us CPU",
+        f"p99 {sample.p99_ms:8.2f} ms  {sample.cpu_us:6.0f} us CPU",
         file=sys.stderr,
         flush=True,
     )

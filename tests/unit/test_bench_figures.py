@@ -16,7 +16,7 @@ def sample(server: str, turn: int, connections: int, rate: float, p50_ms: float 
         p50_ms=p50_ms,
         p99_ms=9.0,
         failed=0,
-        cpu_us_per_request=100.0,
+        cpu_us_per_request={},
     )
 
 
