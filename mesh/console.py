@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+import contextlib
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from typing import Final, NamedTuple
 
 import msgspec
@@ -37,23 +38,23 @@ class ConsoleLine(NamedTuple):
     line: LogLine
 
 
-async def read_console(bus: Bus, query: LogQuery) -> AsyncIterator[ConsoleLine]:
+async def read_console(bus: Bus, query: LogQuery) -> AsyncGenerator[ConsoleLine]:
     """Yield the lines a query asks for; in the past by time, live ones as they arrive."""
     subject = subjects.log(WorkerAddress(query.endpoint, query.deployment, query.instance or "*"))
     tail: _Tail | None = _Tail(query.lines)
     messages = history.read(
         bus, subjects.LOGS_STREAM, subject, newest=query.lines, follow=query.follow
     )
-    async for past in messages:
-        if tail is None:
-            for line in _lines(past.data, query):
+    async with contextlib.aclosing(messages):
+        async for past in messages:
+            found: Iterable[ConsoleLine] = _lines(past.data, query)
+            if tail is not None:
+                tail.add(found)
+                if past.pending:
+                    continue
+                found, tail = tail.newest(), None
+            for line in found:
                 yield line
-            continue
-        tail.add(_lines(past.data, query))
-        if not past.pending:
-            for line in tail.newest():
-                yield line
-            tail = None
 
 
 class _Tail:

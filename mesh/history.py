@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -37,7 +37,7 @@ class Past(NamedTuple):
 
 async def read(
     bus: Bus, stream: str, subject: str, *, newest: int | None = None, follow: bool = False
-) -> AsyncIterator[Past]:
+) -> AsyncGenerator[Past]:
     """Yield the messages of a stream that match a subject, oldest first.
 
     Args:
@@ -56,11 +56,12 @@ async def read(
         while follow or waiting:
             waiting = 0  # what does not come has been discarded meanwhile
             try:
-                async for past in reader.batch():
-                    waiting = past.pending
-                    yield past
-                    if not (follow or waiting):
-                        return
+                async with contextlib.aclosing(reader.batch()) as batch:
+                    async for past in batch:
+                        waiting = past.pending
+                        yield past
+                        if not (follow or waiting):
+                            return
             except BusError:
                 if not follow:
                     raise
@@ -111,7 +112,7 @@ class _Reader:
         if consumer and self._bus.is_connected:
             await self._bus.api(f"CONSUMER.DELETE.{self._stream}.{consumer}")
 
-    async def batch(self) -> AsyncIterator[Past]:
+    async def batch(self) -> AsyncGenerator[Past]:
         """Pull once and yield what comes; ends when the pull has ended or the consumer is lost."""
         if not self._consumer:
             raise BusError("the broker is away")

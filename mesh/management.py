@@ -11,11 +11,11 @@ It asks the management service over NATS and never touches desired state itself.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal, NamedTuple, Self
 
 from mesh import api, artifacts, subjects
 from mesh.api import Credentials, DeploymentView, EndpointView, StatusView
@@ -34,6 +34,7 @@ __all__ = [
     "DeploymentView",
     "DeploymentWatch",
     "EndpointView",
+    "Folders",
     "LogQuery",
     "Management",
     "StatusView",
@@ -44,6 +45,13 @@ VERB_TIMEOUT_S: Final = 30.0
 
 KeyType = Literal["primary", "secondary"]
 OnUpload = Callable[[str, int, int], None]  # which folder, bytes sent, bytes in all
+
+
+class Folders(NamedTuple):
+    """What of a deployment is in the artifact store."""
+
+    code: Artifact | None = None
+    model: Artifact | None = None
 
 
 class Management:
@@ -198,26 +206,27 @@ class Management:
         self,
         spec: DeploymentSpec,
         *,
-        code: Artifact | None = None,
-        model: Artifact | None = None,
+        keep: Folders | None = None,
         revision: int | None = None,
+        on_upload: OnUpload | None = None,
     ) -> DeploymentView:
         """Replace a deployment's spec; the old generation serves until the new one is ready.
 
         Args:
             spec: the whole spec.
-            code: the stored code to keep; None to store the folder the spec names.
-            model: the stored model to keep; None to store the path the spec names.
+            keep: stored folders to keep; what is missing is stored from where the spec says.
             revision: that of the view the spec was made from, to notice a change in between.
+            on_upload: called while a folder is sent, for progress.
 
         Raises:
             NotFoundError: there is no such deployment.
             ConflictError: it was changed since `revision`.
         """
+        keep = keep or Folders()
         put = api.DeploymentPut(
             spec=spec,
-            code=code or await self._store_code(spec, None),
-            model=model or await self._store_model(spec, None),
+            code=keep.code or await self._store_code(spec, on_upload),
+            model=keep.model or await self._store_model(spec, on_upload),
             revision=revision,
         )
         return await self._verbs.call("deployment.update", put, DeploymentView)
@@ -263,7 +272,7 @@ class Management:
             f"deployment '{name}' of endpoint '{endpoint}'",
         )
 
-    def logs(self, query: LogQuery) -> AsyncIterator[ConsoleLine]:
+    def logs(self, query: LogQuery) -> AsyncGenerator[ConsoleLine]:
         """Yield console lines of a deployment's instances, oldest first."""
         return read_console(self._bus, query)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from typing import Final, Generic, Self, TypeVar
 
 from mesh.api import DeploymentView
@@ -69,7 +69,7 @@ class Watch(Generic[V]):
     async def _note_event(self, _: Message) -> None:
         self._happened.set()
 
-    async def views(self) -> AsyncIterator[V | None]:
+    async def views(self) -> AsyncGenerator[V | None]:
         """Yield what it is now and after each event, None while it does not exist.
 
         Raises:
@@ -103,8 +103,8 @@ class Watch(Generic[V]):
             DeadlineExceededError: it is still there; the deletion goes on.
         """
         with _deadline(f"{self._what} is not deleted", timeout_s):
-            async with asyncio.timeout(timeout_s):
-                async for view in self.views():
+            async with asyncio.timeout(timeout_s), contextlib.aclosing(self.views()) as views:
+                async for view in views:
                     if on_view is not None:
                         on_view(view)
                     if view is None:
@@ -133,8 +133,8 @@ class DeploymentWatch(Watch[DeploymentView]):
             DeadlineExceededError: it is not settled yet; it goes on.
         """
         with _deadline(f"{self._what} is not settled", timeout_s):
-            async with asyncio.timeout(timeout_s):
-                async for view in self.views():
+            async with asyncio.timeout(timeout_s), contextlib.aclosing(self.views()) as views:
+                async for view in views:
                     if on_view is not None:
                         on_view(view)
                     if view is None:

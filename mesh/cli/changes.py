@@ -11,8 +11,7 @@ import msgspec
 from mesh.api import DeploymentView, EndpointView
 from mesh.cli.output import warn
 from mesh.errors import ConflictError, SpecError
-from mesh.management import Management
-from mesh.records import Artifact
+from mesh.management import Folders, Management, OnUpload
 from mesh.spec.deployment import DeploymentSpec
 from mesh.spec.endpoint import EndpointSpec
 from mesh.spec.load import (
@@ -50,8 +49,7 @@ class DeploymentPlan(NamedTuple):
     """A deployment's next spec and the stored folders that it keeps."""
 
     loaded: Loaded[DeploymentSpec]
-    code: Artifact | None
-    model: Artifact | None
+    keep: Folders
 
 
 async def change_endpoint(mesh: Management, change: EndpointChange) -> EndpointView:
@@ -88,7 +86,9 @@ def next_endpoint(current: EndpointView, change: EndpointChange) -> Loaded[Endpo
     return Loaded(msgspec.structs.replace(loaded.spec, **splits), loaded.warnings)
 
 
-async def change_deployment(mesh: Management, change: DeploymentChange) -> DeploymentView:
+async def change_deployment(
+    mesh: Management, change: DeploymentChange, on_upload: OnUpload | None = None
+) -> DeploymentView:
     """Make a change on top of the deployment as it is; again if somebody else was faster."""
     for attempt in range(MOST_TRIES):
         current = await mesh.get_deployment(change.endpoint, change.name)
@@ -97,7 +97,10 @@ async def change_deployment(mesh: Management, change: DeploymentChange) -> Deplo
             warn(plan.loaded.warnings)
         try:
             return await mesh.update_deployment(
-                plan.loaded.spec, code=plan.code, model=plan.model, revision=current.revision
+                plan.loaded.spec,
+                keep=plan.keep,
+                revision=current.revision,
+                on_upload=on_upload,
             )
         except ConflictError:
             latest = await mesh.get_deployment(change.endpoint, change.name)
@@ -114,19 +117,18 @@ def next_deployment(current: DeploymentView, change: DeploymentChange) -> Deploy
     """
     if change.file is not None:
         given = {"name": change.name, "endpoint_name": change.endpoint}
-        return DeploymentPlan(
-            load_deployment(change.file, overrides=change.sets, given=given), None, None
-        )
+        loaded = load_deployment(change.file, overrides=change.sets, given=given)
+        return DeploymentPlan(loaded, Folders())
     where = f"deployment {current.name}"
     loaded = deployment_from_values(current.spec, overrides=change.sets, source=where)
     refuse_rename(current, loaded.spec)
     values = msgspec.to_builtins(loaded.spec)
     code, model = ("code_configuration", "code"), ("model", "path")
-    return DeploymentPlan(
-        loaded,
-        current.code if _at(values, code) == _at(current.spec, code) else None,
-        current.model if _at(values, model) == _at(current.spec, model) else None,
+    keep = Folders(
+        code=current.code if _at(values, code) == _at(current.spec, code) else None,
+        model=current.model if _at(values, model) == _at(current.spec, model) else None,
     )
+    return DeploymentPlan(loaded, keep)
 
 
 def refuse_rename(current: DeploymentView, spec: DeploymentSpec) -> None:

@@ -79,7 +79,9 @@ def create(options: Options, patience: Patience, **asked: Any) -> None:
         Target(spec.endpoint_name, spec.name),
         options,
         patience,
-        lambda mesh: mesh.create_deployment(spec, all_traffic=creation.all_traffic),
+        lambda mesh, line: mesh.create_deployment(
+            spec, all_traffic=creation.all_traffic, on_upload=line.show_upload
+        ),
     )
 
 
@@ -120,7 +122,7 @@ def update(options: Options, patience: Patience, any_script: bool, **asked: Any)
         Target(change.endpoint, change.name),
         options,
         patience,
-        lambda mesh: change_deployment(mesh, change),
+        lambda mesh, line: change_deployment(mesh, change, line.show_upload),
     )
 
 
@@ -169,7 +171,7 @@ def scale(
         Target(endpoint_name, name),
         options,
         patience,
-        lambda mesh: mesh.scale_deployment(endpoint_name, name, instance_count),
+        lambda mesh, _: mesh.scale_deployment(endpoint_name, name, instance_count),
     )
 
 

@@ -48,8 +48,9 @@ def get_logs(options: Options, endpoint_name: str, name: str, **asked: Any) -> N
 
     async def work(mesh: Management) -> None:
         await mesh.get_deployment(endpoint_name, name)  # its absence is told, not shown as silence
-        async for line in mesh.logs(query):
-            write(line)
+        async with contextlib.aclosing(mesh.logs(query)) as lines:
+            async for line in lines:
+                write(line)
 
     with contextlib.suppress(KeyboardInterrupt):
         with_mesh(options, work)

@@ -10,6 +10,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Column
 
 from mesh.cli.output import console
+from mesh.cli.views import size_text
 
 
 class Waiting:
@@ -55,3 +56,11 @@ class Waiting:
             self._live.update(self._task, description=line)
         else:
             click.echo(line, err=True)
+
+    def show_upload(self, what: str, sent_bytes: int, all_bytes: int) -> None:
+        """Show how much of a folder has been sent; on a pipe only that it is being sent."""
+        if self._live is None:
+            self.show(f"storing the {what}")
+        else:
+            percent = 100 * sent_bytes // max(1, all_bytes)
+            self.show(f"storing the {what}, {percent}% of {size_text(all_bytes)}")

@@ -16,7 +16,7 @@ from mesh.cli.session import Begun, leave_going, with_mesh
 from mesh.cli.views import curl_text, deployment_list, is_behind, progress_text
 from mesh.management import Management
 
-Act = Callable[[Management], Awaitable[DeploymentView]]
+Act = Callable[[Management, Waiting], Awaitable[DeploymentView]]
 
 
 class Target(NamedTuple):
@@ -42,7 +42,6 @@ def act_and_show(target: Target, options: Options, patience: Patience, act: Act)
         DeadlineExceededError: it has not ended in time.
     """
     with leave_going(target.show_command) as begun, Waiting(str(target)) as line:
-        line.show("storing code and model, asking for it")
         view, owner = with_mesh(
             options, lambda mesh: _act_and_wait(mesh, target, patience, act, (begun, line))
         )
@@ -59,7 +58,7 @@ async def _act_and_wait(
 ) -> tuple[DeploymentView, EndpointView]:
     begun, line = signs
     async with mesh.watch(target.endpoint, target.name) as watch:
-        view = await act(mesh)
+        view = await act(mesh, line)
         begun.is_begun = True
         if not patience.no_wait:
             view = await watch.settled(

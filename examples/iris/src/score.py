@@ -1,4 +1,7 @@
-"""Scores iris flowers: `{"data": [[sepal length, sepal width, petal length, petal width], ...]}`."""
+"""Tells irises apart.
+
+Asked with `{"data": [[sepal length, sepal width, petal length, petal width], ...]}`.
+"""
 
 import json
 import os
