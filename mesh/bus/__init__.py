@@ -8,6 +8,7 @@ from mesh.bus.bucket import Bucket, Entry
 from mesh.bus.connection import Bus
 from mesh.bus.message import ApiError, Message, NoRespondersError, Subscription
 from mesh.bus.objects import ObjectBucket
+from mesh.bus.outlet import Outlet
 
 __all__ = [
     "ApiError",
@@ -17,5 +18,6 @@ __all__ = [
     "Message",
     "NoRespondersError",
     "ObjectBucket",
+    "Outlet",
     "Subscription",
 ]
