@@ -141,36 +141,74 @@ def lifeline_fds() -> tuple[int, ...]:
     return (int(fd),) if fd else ()
 
 
+class _Stop:
+    """The wish to stop, whoever has it, and the clock that runs from then on.
+
+    The clock is outside the loop: a loop that hangs while it drains is ended all the same.
+    """
+
+    def __init__(self, grace_s: float) -> None:
+        self.event = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._once = threading.Lock()
+        self._clock = threading.Timer(
+            grace_s + 2 * LAST_GRACE_S, os._exit, args=(int(Exit.CUT_OFF),)
+        )
+        self._clock.daemon = True
+
+    def ask(self, why: str) -> None:
+        """Stop; called in the loop."""
+        self.start_clock()
+        log.info("lifecycle.stop %s", why)
+        self.event.set()
+
+    def ask_from_thread(self, why: str) -> None:
+        """Stop; called in another thread."""
+        self.start_clock()
+        with contextlib.suppress(RuntimeError):  # the loop is closed: we are leaving already
+            self._loop.call_soon_threadsafe(self.ask, why)
+
+    def start_clock(self) -> None:
+        """Start the clock unless it runs."""
+        if self._once.acquire(blocking=False):
+            self._clock.start()
+
+    def over(self) -> None:
+        """Stop the clock, for good: the program has come to its end."""
+        self._once.acquire(blocking=False)
+        self._clock.cancel()
+
+
 async def _live(main: Main, grace_s: float) -> int:
-    stop = asyncio.Event()
-    with _signals(stop), _deadline(grace_s) as start_deadline:
-        _watch_lifeline(stop, grace_s + 2 * LAST_GRACE_S)
-        working = asyncio.ensure_future(main(stop))
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        if working.done():
-            return working.result()
-        start_deadline()
+    stop = _Stop(grace_s)
+    with _signals(stop):
+        _watch_lifeline(stop)
+        try:
+            return await _drained(main, stop.event, grace_s)
+        finally:
+            stop.over()
+
+
+async def _drained(main: Main, stop: asyncio.Event, grace_s: float) -> int:
+    working = asyncio.ensure_future(main(stop))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not working.done():
         await asyncio.wait({working}, timeout=grace_s)
-        if working.done():
-            return working.result()
-        log.error("lifecycle.cut_off grace_s=%g", grace_s)
-        working.cancel()
-        await asyncio.wait({working}, timeout=LAST_GRACE_S)
-        return Exit.CUT_OFF
+    if working.done():
+        return working.result()
+    log.error("lifecycle.cut_off grace_s=%g", grace_s)
+    working.cancel()
+    await asyncio.wait({working}, timeout=LAST_GRACE_S)
+    return Exit.CUT_OFF
 
 
 @contextlib.contextmanager
-def _signals(stop: asyncio.Event) -> Iterator[None]:
+def _signals(stop: _Stop) -> Iterator[None]:
     loop = asyncio.get_running_loop()
-
-    def ask(sig: signal.Signals) -> None:
-        log.info("lifecycle.stop signal=%s", sig.name)
-        stop.set()
-
     for sig in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(sig, ask, sig)
+        loop.add_signal_handler(sig, stop.ask, f"signal={sig.name}")
     try:
         yield
     finally:
@@ -178,33 +216,14 @@ def _signals(stop: asyncio.Event) -> Iterator[None]:
             loop.remove_signal_handler(sig)
 
 
-@contextlib.contextmanager
-def _deadline(grace_s: float) -> Iterator[Callable[[], None]]:
-    """A clock outside the loop: a loop that hangs while it drains is ended all the same."""
-    timer = threading.Timer(grace_s + 2 * LAST_GRACE_S, os._exit, (int(Exit.CUT_OFF),))
-    timer.daemon = True
-    try:
-        yield timer.start
-    finally:
-        timer.cancel()
-
-
-def _watch_lifeline(stop: asyncio.Event, last_s: float) -> None:
-    """Set `stop` when the life-line ends; from a thread, so that a busy loop is no excuse."""
-    loop = asyncio.get_running_loop()
-
-    def tell() -> None:
-        log.info("lifecycle.stop lifeline=ended")
-        stop.set()
+def _watch_lifeline(stop: _Stop) -> None:
+    """Ask to stop when the life-line ends; from a thread, so that a busy loop is no excuse."""
 
     def watch(fd: int) -> None:
         with contextlib.suppress(OSError):
             while os.read(fd, 1):
                 pass
-        with contextlib.suppress(RuntimeError):  # the loop is closed: we are leaving already
-            loop.call_soon_threadsafe(tell)
-        threading.Event().wait(last_s)
-        os._exit(Exit.CUT_OFF)
+        stop.ask_from_thread("lifeline=ended")
 
     for fd in lifeline_fds():
         threading.Thread(target=watch, args=(fd,), name="lifeline", daemon=True).start()

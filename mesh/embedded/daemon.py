@@ -94,7 +94,7 @@ def run_detached(settings: Settings, module: str = "mesh.embedded") -> MeshRecor
     started = msgspec.json.decode(said, type=Started)
     if started.record is None:
         process.wait()
-        raise _error(started)
+        raise _error(started, folder)
     process.returncode = 0  # it lives on, and nobody here waits for it
     return started.record
 
@@ -150,8 +150,9 @@ def _embedded_again(settings: Settings, folder: StateFolder) -> Settings:
     return msgspec.structs.replace(settings, nats=msgspec.structs.replace(settings.nats, url=""))
 
 
-def _error(started: Started) -> MeshError:
-    for kind in (AlreadyRunningError, NotStartedError):
-        if kind.code == started.code:
-            return kind(started.message)
+def _error(started: Started, folder: StateFolder) -> MeshError:
+    if started.code == AlreadyRunningError.code:
+        return AlreadyRunningError(started.message)
+    if started.code == NotStartedError.code:
+        return NotStartedError(f"{started.message}; see {folder.logs / 'mesh.log'}")
     return error_class(started.code)(started.message)

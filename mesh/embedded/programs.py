@@ -42,7 +42,7 @@ def gateway_name(index: int) -> str:
 def write_settings(folder: StateFolder, settings: Settings) -> list[Program]:
     """Write each program's settings file, and return the programs with their commands."""
     shared = folder.write("settings", settings.to_json(), mode=0o600)
-    programs = [_program("scaler", "scaler", shared)]
+    programs: list[Program] = []
     for index, port in enumerate(gateway_ports(folder, settings)):
         own = msgspec.structs.replace(settings.gateway, port=port)
         name = gateway_name(index)
@@ -52,7 +52,7 @@ def write_settings(folder: StateFolder, settings: Settings) -> list[Program]:
             mode=0o600,
         )
         programs.append(_program(name, "gateway", path))
-    return programs
+    return [*programs, _program("scaler", "scaler", shared)]
 
 
 def gateway_ports(folder: StateFolder, settings: Settings) -> list[int]:

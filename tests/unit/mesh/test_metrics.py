@@ -1,0 +1,47 @@
+"""Metrics: a registry per service, served over HTTP."""
+
+import socket
+import urllib.request
+
+import pytest
+from prometheus_client import Counter
+
+from mesh.metrics import MetricsServer, new_registry, render
+
+
+def test_a_registry_is_served_until_closed():
+    """On a free port, with the process's own figures; then the port is free again."""
+    registry = new_registry()
+    Counter("mesh_things", "Things.", registry=registry).inc(3)
+    server = MetricsServer.open(registry)
+
+    with urllib.request.urlopen(server.url) as response:
+        text = response.read().decode()
+    server.close()
+
+    assert "mesh_things_total 3.0" in text
+    assert "process_cpu_seconds_total" in text
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(server.url)
+
+
+def test_two_services_in_one_process_do_not_collide():
+    """Nothing is registered globally."""
+    for _ in range(2):
+        registry = new_registry()
+        Counter("mesh_things", "Things.", registry=registry)
+
+        body, content_type = render(registry)
+
+        assert b"mesh_things_total 0.0" in body
+        assert content_type.startswith("text/plain")
+
+
+def test_a_port_that_is_taken_is_an_error():
+    """It is said to whoever starts the program."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+
+        with pytest.raises(OSError, match="in use"):
+            MetricsServer.open(new_registry(), port=other.getsockname()[1])
