@@ -53,6 +53,10 @@ class LineCutter:
         request_id, continues = self._open_id or "", self._open_id is not None
         if not continues and line.startswith(MARK) and (end := line.find(MARK, 1)) > 0:
             request_id, line = line[1:end].decode(errors="replace"), line[end + 1 :]
+        elif not continues and (start := line.find(MARK)) > 0 and line.count(MARK, start) > 1:
+            # C code left its line open, and a line of the script's was put behind it.
+            self._cut(line[:start], lines, is_whole=True)
+            return self._cut(line[start:], lines, is_whole=is_whole)
         while len(line) > self._limit_bytes:
             lines.append((request_id, line[: self._limit_bytes].decode(errors="replace")))
             line, continues = line[self._limit_bytes :], True

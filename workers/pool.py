@@ -89,8 +89,7 @@ class Pool:
         try:
             for event in gone:
                 self._runners.append(self._spawn(event.set))
-            for runner in self._runners:
-                await runner.ready()
+            await asyncio.gather(*(runner.ready() for runner in self._runners))
         except BaseException:
             await self.close(BOOT_GRACE_S)
             raise

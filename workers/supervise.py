@@ -59,7 +59,7 @@ class RunnerProcess:
         self._order = self._ahead = 0
         self._is_async = False
         self._cause: Cause | None = None
-        self._boot_error = ""
+        self._boot_error: BootError | None = None
         self._last_words: deque[str] = deque(maxlen=LAST_WORDS)
         self._booted: asyncio.Future[None] = self._loop.create_future()
         self._booted.add_done_callback(asyncio.Future.exception)  # nobody may be waiting
@@ -97,7 +97,8 @@ class RunnerProcess:
         """Wait until the script has booted.
 
         Raises:
-            BootError: it did not; the message is the script's own traceback.
+            BootError: it did not; the message is the script's own traceback, or what is known. Its
+                context tells by `is_said` whether the console has it already.
         """
         await asyncio.shield(self._booted)
 
@@ -159,7 +160,7 @@ class RunnerProcess:
             self._booted.set_result(None)
             self._on_room()
         elif kind == frames.FAILED:
-            self._boot_error = frame[6].decode(errors="replace")
+            self._boot_error = BootError(frame[6].decode(errors="replace"), is_said=True)
 
     def _on_line(self, line: LogLine) -> None:
         if line.stream == "stderr":
@@ -190,7 +191,7 @@ class RunnerProcess:
         """End the process and whatever it has started; `on_exit` follows."""
         if not self._gone.is_set():
             self._cause = self._cause or cause
-            with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
 
     def _abort(self, cause: Cause) -> None:
@@ -201,7 +202,8 @@ class RunnerProcess:
             self._loop.call_later(ABORT_S, self.kill)
 
     def _give_up_boot(self) -> None:
-        self._boot_error = f"init() did not finish in {self._config.boot_timeout_s:g} s"
+        text = f"init() did not finish in {self._config.boot_timeout_s:g} s"
+        self._boot_error = BootError(text, is_said=False)
         self._abort("boot")
 
     async def close(self, grace_s: float) -> None:
@@ -229,8 +231,10 @@ class RunnerProcess:
         self._gone.set()
         how = _describe(self._process.wait())
         if not self._booted.done():
-            how = self._boot_reason(how)
-            self._booted.set_exception(BootError(how))
+            error = self._boot_error or self._boot_failure(how)
+            self._cause = self._cause if self._cause in ("closed", "killed") else "boot"
+            self._booted.set_exception(error)
+            how = error.message
         self._on_exit(self._exit(how))
         self._cell.close()
 
@@ -244,11 +248,9 @@ class RunnerProcess:
             how = "run() went on past the deadline and its runner was stopped"
         return Exit(pid=self.pid, cause=cause, reason=how, started=started, waiting=waiting)
 
-    def _boot_reason(self, how: str) -> str:
-        if self._cause in (None, "crashed"):
-            self._cause = "boot"
+    def _boot_failure(self, how: str) -> BootError:
         said = "".join(f"\n{text}" for text in self._last_words)
-        return self._boot_error or f"the runner ended before it was ready: {how}{said}"
+        return BootError(f"{how} before the script was ready{said}", is_said=False)
 
 
 def _describe(code: int) -> str:

@@ -29,6 +29,7 @@ class Life:
             os.set_inheritable(fd, False)  # the user's own children shall not hold them
         self.sock = socket.socket(fileno=sock_fd)
         self.cell = Cell(cell_fd)
+        os.close(cell_fd)  # the mapping has its own
         self.console = Console()
         self.console.install()
 

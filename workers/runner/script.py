@@ -44,9 +44,9 @@ def load(path: str) -> Script:
     _extend_path(path)
     module = _import(path)
     name = os.path.basename(path)
-    missing = [f for f in ("init", "run") if not callable(getattr(module, f, None))]
+    missing = [f for f in ("init()", "run()") if not callable(getattr(module, f[:-2], None))]
     if missing:
-        raise ScriptError("{}: no function {}".format(name, " and no function ".join(missing)))
+        raise ScriptError(f"{name}: no function " + " and no function ".join(missing))
     run = module.run
     parameter, wants_headers = _check_signature(run, name)
     if _is_async(module.init) and not _is_async(run):

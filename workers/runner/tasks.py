@@ -39,9 +39,9 @@ class TaskLoop:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._fresh: set[int] = set()  # tasks whose first step is still to come
         self._cancelled: set[int] = set()
-        self._running: dict[int, asyncio.Event] = {}  # streams; cleared while paused
+        self._gates: dict[int, asyncio.Event] = {}  # requests that were paused; set: go on
         self._begun = 0
-        self._stopping = False
+        self._stopping = self._is_leaving = False
         self._flush_due = False
         self._writable = asyncio.Event()
         self._writable.set()
@@ -81,9 +81,10 @@ class TaskLoop:
             self._cancelled.add(number)
             if number not in self._fresh:  # one that is will see it before it begins
                 self._tasks[number].cancel()
-        elif number in self._running:
-            gate = self._running[number]
-            gate.clear() if kind == frames.PAUSE else gate.set()
+        elif kind == frames.PAUSE and number in self._tasks:
+            self._gates.setdefault(number, asyncio.Event()).clear()
+        elif kind == frames.RESUME and number in self._gates:
+            self._gates[number].set()
 
     def _note_end(self) -> None:
         if self._stopping and not self._tasks and not self._ended.done():
@@ -100,15 +101,17 @@ class TaskLoop:
         current_id.set(request.request_id)
         try:
             data = await self._attempt(number, request, body, started_ns)
-        except SystemExit:
+        except SystemExit:  # it ends the process: what the neighbours say meanwhile is not said
             with contextlib.suppress(OSError):
                 self._out.flush()
+            self._is_leaving = True
             raise
         except BaseException as exc:  # the per-message boundary: the script may raise anything
             data = self._failure(number, micros_between(started_ns, _now_ns()), exc)
         self._console.end_lines()
         del self._tasks[number]
         self._cancelled.discard(number)
+        self._gates.pop(number, None)
         self._send(data)
         self._note_end()
 
@@ -133,19 +136,22 @@ class TaskLoop:
         return adapt.failure(number, micros, error)
 
     async def _stream(self, number: int, chunks: Any) -> None:
-        gate = self._running[number] = asyncio.Event()
-        gate.set()
+        pieces = _each(chunks)
         is_first = True
         try:
-            async for value in _each(chunks):
+            async for value in pieces:
                 self._send(adapt.chunk(number, value, is_first))
                 is_first = False
+                await asyncio.sleep(0)  # lets control frames and other requests in
                 await self._writable.wait()
-                await gate.wait()
+                if number in self._gates:
+                    await self._gates[number].wait()
         finally:
-            del self._running[number]
+            await pieces.aclose()
 
     def _send(self, data: bytes) -> None:
+        if self._is_leaving:
+            return
         self._out.append(data)
         if not self._flush_due:
             self._flush_due = True
@@ -174,6 +180,5 @@ async def _each(chunks: Any) -> Any:
     try:
         for value in chunks:
             yield value
-            await asyncio.sleep(0)  # lets control frames and other requests in
     finally:
         chunks.close()
