@@ -76,7 +76,7 @@ async def test_wrong_credentials_are_said_in_time(nats_server):
     """The reason is the broker's, not a time-out."""
     server = nats_server(config='authorization { user: "a", password: "b" }')
 
-    with pytest.raises(BusError, match="(?i)authorization"):
+    with pytest.raises(BusError, match=r"(?i)authorization"):
         await Bus.connect(server.url, name="test", user="a", password="wrong", timeout_s=3)
 
 
