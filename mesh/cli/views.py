@@ -65,7 +65,7 @@ def deployment_list(views: Iterable[DeploymentView]) -> Table:
             view.endpoint_name,
             view.name,
             state_text(view.provisioning_state),
-            f"{view.ready_instances}/{view.instance_count}",
+            f"{ready_count(view)}/{view.instance_count}",
             f"{view.traffic}%",
             f"{view.mirror_traffic}%" if view.mirror_traffic else "",
             str(sum(view.queue.values())),
@@ -85,7 +85,7 @@ def deployment_details(view: DeploymentView) -> RenderableType:
             ("State", state_text(view.provisioning_state)),
             ("Reason", view.reason.rstrip()),
             ("Generation", f"{view.generation}{serving}"),
-            ("Instances", f"{view.ready_instances} of {view.instance_count} ready"),
+            ("Instances", f"{ready_count(view)} of {view.instance_count} ready"),
             ("Traffic", f"{view.traffic}%"),
             ("Mirror traffic", f"{view.mirror_traffic}%" if view.mirror_traffic else ""),
             ("Queue", _pairs(view.queue)),
@@ -130,7 +130,7 @@ def progress_text(view: DeploymentView | None) -> str:
     """A deployment on one line, while somebody waits for it."""
     if view is None:
         return "not there"
-    text = f"{view.provisioning_state}, {view.ready_instances} of {view.instance_count} ready"
+    text = f"{view.provisioning_state}, {ready_count(view)} of {view.instance_count} ready"
     if is_behind(view):
         text += f", generation {view.serving_generation} serves until {view.generation} is ready"
     reason = last_line(view.reason)
@@ -150,6 +150,20 @@ def curl_text(view: EndpointView, deployment: str | None = None) -> str:
 def is_behind(view: DeploymentView) -> bool:
     """Tell whether an older generation than the newest one is serving."""
     return 0 < view.serving_generation < view.generation
+
+
+def ready_count(view: DeploymentView) -> int:
+    """How many instances are ready of the generation that matters.
+
+    That is the newest one, and if it has failed the one that serves: during an update there are
+    instances of both.
+    """
+    if not view.instances:
+        return view.ready_instances
+    generation = view.generation
+    if view.provisioning_state == "Failed" and is_behind(view):
+        generation = view.serving_generation
+    return sum(i.state == "ready" and i.generation == generation for i in view.instances)
 
 
 def state_text(state: str) -> Text:

@@ -1,5 +1,8 @@
 """Options that several commands share."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from mesh.cli.exits import MEANINGS, DeploymentFailedError, exit_code
@@ -54,3 +57,12 @@ def test_each_kind_of_error_has_its_exit_code(error, code):
     """Scripts tell what went wrong by the exit code alone, and every code is explained."""
     assert exit_code(error) == code
     assert code in MEANINGS
+
+
+def test_the_page_tells_every_exit_code():
+    """docs/cli.md has the same table as `mesh --help`."""
+    page = (Path(__file__).parents[3] / "docs" / "cli.md").read_text(encoding="utf-8")
+
+    told = dict(re.findall(r"^\| (\d+) \| (.*) \|$", page, re.MULTILINE))
+
+    assert {int(code): text.replace("`", "") for code, text in told.items()} == MEANINGS

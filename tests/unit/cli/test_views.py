@@ -98,6 +98,21 @@ def test_progress_says_who_serves_meanwhile():
     assert "generation 1 serves until 2 is ready" in progress_text(view)
 
 
+@pytest.mark.parametrize(
+    ("state", "text"),
+    [
+        pytest.param("Updating", "0 of 2 ready", id="the new one is awaited"),
+        pytest.param("Failed", "2 of 2 ready", id="the old one goes on"),
+    ],
+)
+def test_ready_counts_the_generation_that_matters(state, text):
+    """During an update instances of both generations are ready; they are not added up."""
+    old = [InstanceView(instance=name, generation=1, state="ready") for name in "ab"]
+    view = deployment(provisioning_state=state, generation=2, ready_instances=2, instances=old)
+
+    assert text in progress_text(view)
+
+
 def test_curl_holds_no_key():
     """The command to paste looks the key up; keys do not land in a shell's history."""
     text = curl_text(endpoint())

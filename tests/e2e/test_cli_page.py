@@ -1,0 +1,33 @@
+"""docs/cli.md is true: each of its examples is run and prints what the page says."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.walkthrough import environment, missing_line, read_blocks, run_block
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def person(tmp_path):
+    """A copy of the example and an environment; no mesh is left behind."""
+    folder = tmp_path / "iris"
+    shutil.copytree(ROOT / "examples" / "iris", folder)
+    environ = environment(tmp_path / "state")
+    yield folder, environ
+    subprocess.run(["mesh", "down"], env=environ, check=False, capture_output=True)
+
+
+@pytest.mark.timeout(240)
+def test_every_example_of_the_cli_page_holds(person):
+    """Commands run one after another as they stand; the lines shown are in their output."""
+    folder, environ = person
+    for steps in read_blocks(ROOT / "docs" / "cli.md"):
+        outputs = run_block(steps, folder, environ)
+        assert len(outputs) == len(steps)
+        for step, output in zip(steps, outputs, strict=True):
+            missing = missing_line(output, step.expected)
+            assert missing is None, f"$ {step.command}\n{output}\ndoes not show: {missing}"
