@@ -159,7 +159,8 @@ class _Stop:
     def ask(self, why: str) -> None:
         """Stop; called in the loop."""
         self.start_clock()
-        log.info("lifecycle.stop %s", why)
+        if not self.event.is_set():
+            log.info("lifecycle.stop %s", why)
         self.event.set()
 
     def ask_from_thread(self, why: str) -> None:

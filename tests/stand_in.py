@@ -22,9 +22,12 @@ from mesh.settings import Settings, read_settings
 
 
 def stand_ins(folder: StateFolder, settings: Settings) -> Sequence[Program]:
-    """A gateway, and a scaler with one worker."""
+    """A gateway, and a scaler with one worker; the gateway is as STAND_IN_GATEWAY says."""
     path = folder.write("settings", settings.to_json(), mode=0o600)
     command = (sys.executable, "-m", "tests.stand_in", "--settings", str(path))
+    if os.environ.get("STAND_IN_GATEWAY") == "broken":
+        broken = (sys.executable, "-c", "raise SystemExit(2)")
+        return [Program(name="gateway", stage="gateway", command=broken)]
     return [
         Program(name="gateway", stage="gateway", command=command),
         Program(name="scaler", stage="scaler", command=(*command, "--workers", "1")),
@@ -36,16 +39,20 @@ def start_worker(settings: Settings, index: int) -> None:
     record = Path(settings.state_dir) / "workers" / f"e.d.{index}.json"
     if any(one.is_alive() for one in StateFolder(settings.state_dir).instances()):
         return
+    reader, writer = os.pipe()
     worker = subprocess.Popen(
-        [sys.executable, "-m", "tests.stand_in", "--worker", "1"],
+        [sys.executable, "-m", "tests.stand_in", "--worker", str(writer)],
         start_new_session=True,
-        pass_fds=lifecycle.lifeline_fds(),
+        pass_fds=(writer, *lifecycle.lifeline_fds()),
+        env=os.environ | {lifecycle.NAME_ENV: "worker"},
     )
     lifecycle.write_record(record, Identity.of(worker.pid))
+    os.read(reader, 1)
 
 
-async def wait(stop: asyncio.Event) -> int:
-    """Live until told to stop."""
+async def work(stop: asyncio.Event, ready: int) -> int:
+    """Say that it runs, and live until told to stop."""
+    os.write(ready, b"1")
     await stop.wait()
     return lifecycle.Exit.CLEAN
 
@@ -56,7 +63,10 @@ async def serve(stop: asyncio.Event, options: argparse.Namespace) -> int:
     for index in range(options.workers):
         start_worker(settings, index)
     lifecycle.announce(settings, "stand-in", url=f"http://pid-{os.getpid()}")
-    return await wait(stop)
+    await stop.wait()
+    if os.environ.get("STAND_IN_GATEWAY") == "stubborn" and lifecycle.name("") == "gateway":
+        await asyncio.Event().wait()
+    return lifecycle.Exit.CLEAN
 
 
 def main() -> int:
@@ -66,7 +76,7 @@ def main() -> int:
     parser.add_argument("--worker", type=int)
     options = parser.parse_args()
     if options.worker:
-        return lifecycle.run("worker", wait)
+        return lifecycle.run("worker", lambda stop: work(stop, options.worker))
     if options.settings:
         return lifecycle.run("stand-in", lambda stop: serve(stop, options))
     return detached_main(stand_ins)

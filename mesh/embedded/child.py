@@ -10,14 +10,18 @@ import logging
 import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from mesh.embedded.folder import ProgramView
 from mesh.embedded.reaper import Running
 from mesh.errors import MeshError
+from mesh.lifecycle import Exit
 from mesh.settings import SupervisorSettings
 
 log = logging.getLogger("mesh.embedded.child")
+
+# It said so itself, or it was killed.
+CUT_OFF: Final = (Exit.CUT_OFF, -signal.SIGKILL)
 
 Stage = Literal["broker", "gateway", "scaler"]
 Facts = Mapping[str, Any]
@@ -145,15 +149,14 @@ class Child:
                 log.info("up.restarted name=%s restarts=%d", self.name, self.restarts)
 
     async def stop(self, grace_s: float) -> bool:
-        """End it; tell whether nothing had to be cut off."""
+        """End it; tell whether no work was cut off."""
         if self.running is None:
             return True
         self._set("stopping")
-        clean = await self.running.stop(grace_s)
-        self._set("stopped")
-        if not clean:
+        if not await self.running.stop(grace_s):
             log.warning("up.killed name=%s grace_s=%g", self.name, grace_s)
-        return clean
+        self._set("stopped")
+        return self.running.ended.result() not in CUT_OFF
 
     def _set(self, state: str) -> None:
         self._state = state

@@ -153,7 +153,7 @@ class Mesh:
             await self._stop_workers(end_lifeline, worker_s),
         ]
         self._reaper.kill_strangers()
-        clean.append(await self._stop_stage("broker", BROKER_STOP_S))
+        await self._stop_stage("broker", BROKER_STOP_S)
         self._folder.forget("mesh", *(child.name for child in self._children))
         return Exit.CLEAN if all(clean) else Exit.CUT_OFF
 
