@@ -7,9 +7,9 @@ from typing import Final
 
 COVER_S: Final = 0.001
 AHEAD_LIMIT: Final = 64
-# From here on waiting for the next request costs under a fiftieth, and a request that was handed
-# over can no longer go to another runner that is free.
-SLOW_S: Final = 0.005
+# From here on waiting for the next request costs little, and a request that was handed over can no
+# longer go to another runner that is free.
+SLOW_S: Final = 0.02
 WEIGHT: Final = 0.2
 
 

@@ -153,7 +153,9 @@ class TaskLoop:
         if self._is_leaving:
             return
         self._out.append(data)
-        if not self._flush_due:
+        if not self._tasks:
+            self._flush()  # nothing else is on its way: no need to gather
+        elif not self._flush_due:
             self._flush_due = True
             self._loop.call_soon(self._flush)
 

@@ -168,6 +168,28 @@ async def test_classes_of_the_script_can_be_pickled(stage: Stage):
     assert (await stage.call(runner)).body == b'"score"'
 
 
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+async def test_script_may_start_processes_of_its_own(stage: Stage, method: str):
+    """Their work and what they print come back; they hold nothing of the runner's open."""
+    runner = await stage.runner(
+        f"""
+        import multiprocessing
+        def double(x):
+            print("child", flush=True)
+            return 2 * x
+        def init(): pass
+        def run(raw):
+            with multiprocessing.get_context("{method}").Pool(1) as pool:
+                return pool.map(double, [int(raw)])
+        """
+    )
+
+    outcome = await stage.call(runner, "21")
+
+    assert outcome.body == b"[42]"
+    await stage.heard.line("child")
+
+
 @pytest.mark.parametrize(
     ("script", "message"),
     [
