@@ -101,9 +101,7 @@ def main() -> None:
     for kind in SCRIPTS:
         for in_flight in options.in_flight:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
-                figures = loop.run(
-                    measure(options.python, kind, in_flight, options.requests)
-                )
+                figures = loop.run(measure(options.python, kind, in_flight, options.requests))
             print(
                 f"{kind:6}  {in_flight:9}  {figures.requests_per_s:10.0f}  "
                 f"{figures.supervisor_us:13.1f}  {figures.runner_us:9.1f}"

@@ -36,6 +36,11 @@ def restart_delay_s(crashes: int) -> float:
     return float(min(DELAY_LIMIT_S, FIRST_DELAY_S * 2 ** min(crashes - 2, 10)))
 
 
+def _log_end(keeper: asyncio.Task[None]) -> None:
+    if not keeper.cancelled() and (error := keeper.exception()) is not None:
+        log.critical("pool.keeper_crashed", exc_info=error)
+
+
 class Pool:
     """WORKER_COUNT runner processes that serve as one. Each request ends exactly once.
 
@@ -51,7 +56,6 @@ class Pool:
         self._runners: list[RunnerProcess] = []
         self._waiting: deque[RunRequest] = deque()
         self._keepers: list[asyncio.Task[None]] = []
-        self._is_closing = False
         self.failure = ""
         self.boot_failures = 0
         self.restarts = 0
@@ -97,6 +101,8 @@ class Pool:
             asyncio.create_task(self._keep(runner, event))
             for runner, event in zip(list(self._runners), gone, strict=True)
         ]
+        for keeper in self._keepers:
+            keeper.add_done_callback(_log_end)
 
     def _spawn(self, on_gone: Callable[[], None]) -> RunnerProcess:
         def on_exit(exit_: Exit) -> None:
@@ -106,14 +112,13 @@ class Pool:
         callbacks = Callbacks(self._on_result, self._callbacks.on_log, on_exit, self._on_room)
         return RunnerProcess.start(self._config, callbacks)
 
-    async def _keep(self, runner: RunnerProcess | None, gone: asyncio.Event) -> None:
+    async def _keep(self, runner: RunnerProcess, gone: asyncio.Event) -> None:
         """Keep one runner's place taken: after each end start another, later each time."""
         crashes = 0
         while True:
             ready_s = self._loop.time()
             await gone.wait()
-            if runner is not None:
-                self._runners.remove(runner)
+            self._runners.remove(runner)
             crashes = crashes + 1 if self._loop.time() - ready_s < STABLE_S else 1
             runner, gone = await self._replace(crashes)
             self.restarts += 1
@@ -221,7 +226,6 @@ class Pool:
 
     async def close(self, grace_s: float) -> None:
         """Stop all runners; each may finish what it was handed. Afterwards none is left."""
-        self._is_closing = True
         for keeper in self._keepers:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)

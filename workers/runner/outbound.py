@@ -25,11 +25,6 @@ class Outbound:
     def __bool__(self) -> bool:
         return bool(self._parts)
 
-    @property
-    def pending_bytes(self) -> int:
-        """How many bytes wait; for limits, not for the hot path."""
-        return sum(map(len, self._parts))
-
     def flush(self) -> bool:
         """Send all there is; False if the socket took only a part for now."""
         parts = self._parts
