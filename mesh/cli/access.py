@@ -52,7 +52,7 @@ def invoke(
     deployment_name: str | None,
     key_type: KeyType,
 ) -> None:
-    """Send a request to an endpoint and print the answer's body."""
+    """Send a request, print the answer's body."""
     body = read_body(request_file)
 
     async def look(mesh: Management) -> tuple[EndpointView, Credentials]:
@@ -165,7 +165,7 @@ def get_credentials(options: Options, name: str) -> None:
 @click.option("--key-value", help="The new key; a random one by default.")
 @common_options
 def regenerate_keys(options: Options, name: str, key_type: KeyType, key_value: str | None) -> None:
-    """Replace one of an endpoint's keys; the other one keeps working."""
+    """Replace a key; the other one keeps working."""
     keys = with_mesh(options, lambda mesh: mesh.regenerate_keys(name, key_type, key_value))
     show(keys, options, lambda: fields(_rows(keys)))
 

@@ -113,9 +113,10 @@ def list_all(options: Options, endpoint_name: str | None) -> None:
 @waiting_options
 @common_options
 def update(options: Options, patience: Patience, any_script: bool, **asked: Any) -> None:
-    """Change a deployment; what serves now goes on until the new generation is ready.
+    """Change a deployment.
 
-    Without --file only what is given changes. A --file replaces all of it, folders included.
+    What serves now goes on until the new generation is ready. Without --file only what is given
+    changes. A --file replaces all of it, folders included.
     """
     change = read_change(any_script=any_script, **asked)
     act_and_show(

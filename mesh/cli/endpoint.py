@@ -109,9 +109,10 @@ def update(
     mirror_traffic: tuple[str, ...],
     sets: tuple[str, ...],
 ) -> None:
-    """Change an endpoint; returns when every gateway acts on it.
+    """Change an endpoint, its traffic above all.
 
-    Without --file only what is given changes. A --file that names no traffic leaves it as it is.
+    Returns when every gateway acts on it. Without --file only what is given changes. A --file
+    that names no traffic leaves it as it is.
     """
     if name is None:
         if file is None:

@@ -7,7 +7,11 @@ from collections.abc import Callable
 from typing import Any, Final, Literal, get_args
 
 import click
+import jmespath
+import jmespath.exceptions
 import msgspec
+
+from mesh.errors import SpecError
 
 OutputFormat = Literal["table", "json", "yaml", "tsv", "none"]
 
@@ -25,6 +29,21 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     def is_for_people(self) -> bool:
         """Whether the result is to be laid out for reading."""
         return self.query is None and self.output in (None, "table")
+
+
+def refuse_bad_query(query: str | None) -> None:
+    """Refuse what is not JMESPath.
+
+    Raises:
+        SpecError: the query cannot be read.
+    """
+    if query is None:
+        return
+    try:
+        jmespath.compile(query)
+    except jmespath.exceptions.JMESPathError as exc:
+        reason = " ".join(str(exc).split())
+        raise SpecError(f"--query {query!r}: is not JMESPath: {reason}") from exc
 
 
 class Patience(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +73,7 @@ def common_options(command: Command) -> Command:
     def run(
         *, output: OutputFormat | None, query: str | None, state_dir: str | None, **rest: Any
     ) -> Any:
+        refuse_bad_query(query)  # before anything is done
         chosen = Options(output=output, query=query, state_dir=state_dir)
         return command(options=chosen, **rest)
 

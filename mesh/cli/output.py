@@ -47,7 +47,7 @@ def select(plain: Any, query: str | None) -> Any:
     """Return the part of a value that a JMESPath query names.
 
     Raises:
-        SpecError: the query cannot be read.
+        SpecError: the query does not suit the value.
     """
     if query is None:
         return plain
@@ -55,7 +55,7 @@ def select(plain: Any, query: str | None) -> Any:
         return jmespath.search(query, plain)
     except jmespath.exceptions.JMESPathError as exc:
         reason = " ".join(str(exc).split())
-        raise SpecError(f"--query {query!r}: is not JMESPath: {reason}") from exc
+        raise SpecError(f"--query {query!r}: {reason}") from exc
 
 
 def tsv_lines(plain: Any) -> Iterable[str]:

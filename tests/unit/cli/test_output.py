@@ -6,7 +6,7 @@ import msgspec
 import pytest
 import yaml
 
-from mesh.cli.options import Options
+from mesh.cli.options import Options, refuse_bad_query
 from mesh.cli.output import plain_table, select, show, tsv_lines
 from mesh.errors import SpecError
 
@@ -81,4 +81,10 @@ def test_a_query_in_a_table_keeps_the_columns():
 def test_a_bad_query_is_a_usage_error():
     """What is not JMESPath is refused with the query in the message, on one line."""
     with pytest.raises(SpecError, match=r"--query 'a\[': is not JMESPath: [^\n]+$"):
-        select({}, "a[")
+        refuse_bad_query("a[")
+
+
+def test_a_query_that_does_not_suit_is_a_usage_error():
+    """So is one that asks for what the result is not."""
+    with pytest.raises(SpecError, match=r"--query 'length\(a\)': [^\n]+$"):
+        select({"a": 1}, "length(a)")
