@@ -12,7 +12,6 @@ from scaler.launchers import Ended
 BOOT_FAILED: Final = 3
 CODES: Final[dict[int, str]] = {
     0: "stopped without being asked to",
-    1: "stopped with work cut off",
     2: "refused its settings",
     BOOT_FAILED: "could not start",
     4: "lost the broker for good",

@@ -155,8 +155,11 @@ def _overdue(seen: Situation) -> Iterator[Action]:
 
 
 def _garbage(seen: Situation, state: DeploymentState) -> Iterator[Action]:
-    used = {seen.record.generation, state.serving, *(i.generation for i in seen.instances)}
-    return (Collect(generation) for generation in sorted(seen.kept - used))
+    """Older generations that nothing uses. A newer one is about to become the present one."""
+    used = {state.serving, *(i.generation for i in seen.instances)}
+    for generation in sorted(seen.kept - used):
+        if generation < seen.record.generation:
+            yield Collect(generation)
 
 
 def _next_start_s(

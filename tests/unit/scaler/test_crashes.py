@@ -2,19 +2,19 @@
 
 import pytest
 
-from scaler.crashes import Crashes, Ending, boot_delay_s, restart_delay_s
+from scaler.crashes import Crashes, Ending, Pace
 
 CRASH = Ending(reason="exited with code 1")
 
 
 def test_boot_delay_doubles_from_half_a_second():
     """A generation that never served is tried again after 0.5, 1 and 2 s."""
-    assert [boot_delay_s(n) for n in (1, 2, 3)] == [0.5, 1, 2]
+    assert [Pace().boot_delay_s(n) for n in (1, 2, 3)] == [0.5, 1, 2]
 
 
 def test_restart_delay_starts_at_once_and_is_capped():
     """A generation that served is restarted at once, then ever slower, at most 30 s apart."""
-    delays = [restart_delay_s(n) for n in range(1, 20)]
+    delays = [Pace().restart_delay_s(n) for n in range(1, 20)]
 
     assert delays[:5] == [0, 0.5, 1, 2, 4]
     assert delays == sorted(delays)

@@ -1,0 +1,69 @@
+"""A worker without a model: it beats, and ends as its deployment's STUB variable says.
+
+STUB: `ok` (default) becomes ready and exits 0 on SIGTERM; `fail` says it cannot boot and exits 3;
+`crash` exits 7 before it is ready; `stubborn` is ready and ignores SIGTERM.
+"""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+
+import msgspec
+
+from mesh import subjects, wire
+from mesh.bus import Bucket, Bus
+from mesh.records import DeploymentRecord
+from mesh.settings import read_settings
+from mesh.subjects import WorkerAddress
+from mesh.wire import WorkerHeartbeat
+
+BEAT_S = 0.25
+
+
+async def beat(bus, options, state, reason=""):
+    address = WorkerAddress(options.endpoint, options.deployment, options.instance)
+    said = WorkerHeartbeat(
+        **address._asdict(),
+        generation=int(options.generation),
+        state=state,
+        reason=reason,
+        pid=os.getpid(),
+        slots=1,
+    )
+    await bus.publish(subjects.worker_heartbeat(address), wire.encode(said))
+
+
+async def live(options):
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    bus = await Bus.connect(read_settings(options.settings).nats.url, name="stub")
+    bucket = await Bucket.open(bus, subjects.CONFIG_BUCKET)
+    key = subjects.generation_key(options.endpoint, options.deployment, int(options.generation))
+    entry = await bucket.get(key)
+    record = msgspec.json.decode(entry.value, type=DeploymentRecord)
+    stub = record.spec.environment_variables.get("STUB", "ok")
+    if stub == "crash":
+        return 7
+    await beat(bus, options, "starting")
+    if stub == "fail":
+        await beat(bus, options, "failed", "Traceback ...\nValueError: no model here")
+        await bus.close()
+        return 3
+    while not stop.is_set() or stub == "stubborn":
+        await beat(bus, options, "ready")
+        waiting = asyncio.ensure_future(stop.wait())
+        await asyncio.wait({waiting}, timeout=BEAT_S)
+        if stub == "stubborn":
+            stop.clear()
+    await beat(bus, options, "draining")
+    await bus.close()
+    return 0
+
+
+parser = argparse.ArgumentParser()
+for name in ("settings", "endpoint", "deployment", "generation", "instance"):
+    parser.add_argument(f"--{name}", required=True)
+sys.exit(asyncio.run(live(parser.parse_args())))
