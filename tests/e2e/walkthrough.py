@@ -36,9 +36,16 @@ def read_blocks(page: Path) -> list[list[Step]]:
     return blocks
 
 
-def run_block(steps: list[Step], folder: Path, environ: dict[str, str]) -> list[str]:
-    """Run a block's commands in one shell; return what each of them printed."""
-    script = "".join(f"{step.command}\necho '{MARK}'\n" for step in steps)
+class Shown(NamedTuple):
+    """What a command printed, and its exit code."""
+
+    output: str
+    code: int
+
+
+def run_block(steps: list[Step], folder: Path, environ: dict[str, str]) -> list[Shown]:
+    """Run a block's commands in one shell, to its end whatever they exit with."""
+    script = "".join(f"{step.command}\necho '{MARK}' $?\n" for step in steps)
     done = subprocess.run(
         ["bash", "-c", script],
         cwd=folder,
@@ -49,7 +56,18 @@ def run_block(steps: list[Step], folder: Path, environ: dict[str, str]) -> list[
         timeout=LIMIT_S,
         check=False,
     )
-    return done.stdout.split(f"{MARK}\n")[:-1]
+    parts = re.split(rf"{MARK} (\d+)\n", done.stdout)[:-1]
+    return [Shown(parts[at], int(parts[at + 1])) for at in range(0, len(parts), 2)]
+
+
+def complaints(steps: list[Step], shown: list[Shown]) -> list[str]:
+    """Return what was not as the page says: an exit code, or a line that is not there."""
+    found = []
+    for step, (output, code) in zip(steps, shown, strict=True):
+        missing = missing_line(output, step.expected)
+        if code or missing is not None:
+            found.append(f"$ {step.command}\n{output}\nexit code {code}, not shown: {missing}")
+    return found
 
 
 def missing_line(output: str, expected: list[str]) -> str | None:
