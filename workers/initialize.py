@@ -63,7 +63,7 @@ async def prepare(instance: Instance, cache_dir: Path, say: Say) -> RunnerConfig
         script=str(script),
         code_dir=str(code_dir),
         model_dir=model_dir,
-        env=spec.environment_variables,
+        env={"PYTHONDONTWRITEBYTECODE": "1", **spec.environment_variables},  # the folder is shared
         hard_timeout=spec.mesh.hard_timeout,
     )
 

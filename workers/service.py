@@ -38,6 +38,7 @@ log = logging.getLogger("workers")
 
 SWEEP_S: Final = 0.1
 CLOCK_S: Final = 5.0
+BOOT_FAILURES: Final = 3
 NOT_BOOTED: Final = 3
 
 
@@ -53,6 +54,7 @@ class Worker:
         self._outbox = Outbox(self._bus)
         self._logs = LogShipper(self._bus, instance.address)
         self._pool: Pool | None = None
+        self._hopeless = asyncio.Event()
         self._consumer = Consumer(instance, self._outbox, attempts, self._clock)
         self._heart = Heart(
             instance,
@@ -128,7 +130,8 @@ class Worker:
 
     async def _fail(self, error: MeshError) -> int:
         log.error("worker.init_failed %s", error)
-        self._logs.say(error.message)
+        if not error.context.get("is_said"):
+            self._logs.say(error.message)
         await self._heart.become("failed", error.message)
         await self._tell("InitFailed", error.message)
         await self._logs.flush()
@@ -144,11 +147,7 @@ class Worker:
             await self._consumer.start()
             await self._heart.become("ready")
             await self._tell("Ready", "")
-            closed = asyncio.ensure_future(self._bus.closed.wait())
-            stopping = asyncio.ensure_future(stop.wait())
-            await asyncio.wait({closed, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            closed.cancel()
-            stopping.cancel()
+            await _first_of(stop, self._bus.closed, self._hopeless)
             cut_off = await self._drain(pool) if not self._bus.closed.is_set() else 1
             for task in tasks:
                 task.cancel()
@@ -156,6 +155,8 @@ class Worker:
             await cancels.unsubscribe()
         if self._bus.closed.is_set():
             return Exit.BROKER_LOST
+        if self._hopeless.is_set():
+            return await self._fail(BootError(pool.failure))
         return Exit.CUT_OFF if cut_off else Exit.CLEAN
 
     async def _drain(self, pool: Pool) -> int:
@@ -174,6 +175,8 @@ class Worker:
         while True:
             now_s = self._loop.time()
             pool.sweep(now_s)
+            if pool.boot_failures >= BOOT_FAILURES and not pool.is_ready:
+                self._hopeless.set()  # the scaler starts another instance, and says why
             self._consumer.sweep(now_s)
             self._outbox.retry()
             if now_s >= pulls_at_s:
@@ -215,6 +218,13 @@ class Worker:
             await self._bus.publish(
                 subjects.event(address.endpoint, address.deployment), wire.encode(event)
             )
+
+
+async def _first_of(*events: asyncio.Event) -> None:
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
 
 
 async def run_worker(
