@@ -1,6 +1,6 @@
 """A scoring request on its way: what is read from its HTTP head, and the message made of it.
 
-Ring: decisions.
+Ring: adapter.
 """
 
 from __future__ import annotations

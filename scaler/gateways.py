@@ -1,4 +1,4 @@
-"""Which gateways live and how far each has come with the config. Ring: service."""
+"""Which gateways live and how far each has come with the config. Ring: adapter."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from mesh import subjects, wire
 from mesh.errors import MeshError
 from mesh.subjects import WorkerAddress
-from workers.supervise import Outcome
+from workers.exchange import Outcome
 from workers.work import Work
 
 JSON = "application/json"

@@ -1,4 +1,4 @@
-"""What one worker process is: an instance of a deployment at one generation. Ring: values."""
+"""What one worker process is: an instance of a deployment at one generation. Ring: adapter."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The embedded nats-server: its binary, configuration and credentials, and its start.
 
 It listens where it listened before, over the store it had before: clients and queued requests
-survive its end. Ring: adapter.
+survive its end. Ring: service.
 """
 
 from __future__ import annotations

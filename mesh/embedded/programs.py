@@ -1,6 +1,6 @@
 """The programs beside the broker: their commands, their ports, and how they are started.
 
-A test, or another way to run the mesh, hands in a list of its own. Ring: adapter.
+A test, or another way to run the mesh, hands in a list of its own. Ring: service.
 """
 
 from __future__ import annotations
