@@ -4,12 +4,20 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.broker import BINARY, NatsServer
 
 E2E = Path(__file__).parent / "e2e"
 SLOW_S = 60  # for real processes and servers of other projects
+
+# A fresh checkout builds hypothesis's character tables first, and two cores are often busy: neither
+# says anything about the code, whose time is limited by pytest's own timeout.
+hypothesis.settings.register_profile(
+    "mesh", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("mesh")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
