@@ -63,6 +63,11 @@ class Gateway:
         return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
     @property
+    def in_flight(self) -> int:
+        """Requests that are out."""
+        return len(self._pending.entries)
+
+    @property
     def is_ready(self) -> bool:
         """Whether a request would be served now."""
         return self._bus.is_connected and not self._is_leaving
@@ -123,7 +128,7 @@ class Gateway:
         return {
             "revision": self._view.revision,
             "url": self._settings.public_url or self.url,
-            "pending": len(self._pending.entries),
+            "pending": self.in_flight,
             "offered": self._book.offered(),
         }
 

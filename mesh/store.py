@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
+from typing import Any
 
 from mesh.bus import Bucket, Bus, Entry
 from mesh.errors import BusError
@@ -20,6 +21,7 @@ __all__ = ["Bucket", "ConfigView", "Entry"]
 log = logging.getLogger("mesh.store")
 
 RETRY_S = 0.2
+CANCEL_AGAIN_S = 0.05
 OnChange = Callable[[str, bytes | None], None]
 
 
@@ -78,14 +80,12 @@ class ConfigView:
             try:
                 await asyncio.wait({watching, again}, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                for task in (watching, again):
-                    task.cancel()
-                results = await asyncio.gather(watching, again, return_exceptions=True)
-            failure = results[0]
+                await _end({watching, again})
+            failure = None if watching.cancelled() else watching.exception()
             if isinstance(failure, BusError):
                 log.info("store.retry bucket=%s error=%s", self._bucket, failure)
                 await asyncio.sleep(RETRY_S)
-            elif isinstance(failure, Exception):
+            elif failure is not None:
                 raise failure
 
     async def _watch_once(self) -> None:
@@ -131,3 +131,11 @@ class ConfigView:
         self.revision = max(self.revision, revision)
         for callback in self._on_applied:
             callback(self.revision)
+
+
+async def _end(tasks: set[asyncio.Task[Any]]) -> None:
+    """Cancel tasks until they are done: the client library swallows a cancellation now and then."""
+    while tasks:
+        for task in tasks:
+            task.cancel()
+        _, tasks = await asyncio.wait(tasks, timeout=CANCEL_AGAIN_S)
