@@ -11,18 +11,18 @@ It asks the management service over NATS and never touches desired state itself.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager
-from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, Self
+from typing import Any, Final, Literal, Self
 
-from mesh import api, artifacts, subjects
+from mesh import api, subjects
 from mesh.api import Credentials, DeploymentView, EndpointView, StatusView
 from mesh.bus import Bus
 from mesh.connect import broker_access
 from mesh.console import ConsoleLine, LogQuery, read_console
-from mesh.records import Artifact
+from mesh.errors import ConflictError
+from mesh.folders import Folders, OnUpload, store_folders
 from mesh.spec.deployment import DeploymentSpec
 from mesh.spec.endpoint import EndpointSpec
 from mesh.verbs import Verbs
@@ -37,6 +37,7 @@ __all__ = [
     "Folders",
     "LogQuery",
     "Management",
+    "OnUpload",
     "StatusView",
     "Watch",
 ]
@@ -44,14 +45,6 @@ __all__ = [
 VERB_TIMEOUT_S: Final = 30.0
 
 KeyType = Literal["primary", "secondary"]
-OnUpload = Callable[[str, int, int], None]  # which folder, bytes sent, bytes in all
-
-
-class Folders(NamedTuple):
-    """What of a deployment is in the artifact store."""
-
-    code: Artifact | None = None
-    model: Artifact | None = None
 
 
 class Management:
@@ -194,11 +187,14 @@ class Management:
             NotFoundError: there is no such endpoint.
             SpecError: a folder cannot be read, or the service refuses the spec.
         """
+        owner = await self.get_endpoint(spec.endpoint_name)
+        if spec.name in owner.deployments:  # said before a large model is sent
+            raise ConflictError(
+                f"deployment '{spec.name}' of endpoint '{owner.name}' exists already"
+            )
+        stored = await store_folders(self._bus, spec, on_upload=on_upload)
         put = api.DeploymentPut(
-            spec=spec,
-            code=await self._store_code(spec, on_upload),
-            model=await self._store_model(spec, on_upload),
-            all_traffic=all_traffic,
+            spec=spec, code=stored.code, model=stored.model, all_traffic=all_traffic
         )
         return await self._verbs.call("deployment.create", put, DeploymentView)
 
@@ -222,13 +218,8 @@ class Management:
             NotFoundError: there is no such deployment.
             ConflictError: it was changed since `revision`.
         """
-        keep = keep or Folders()
-        put = api.DeploymentPut(
-            spec=spec,
-            code=keep.code or await self._store_code(spec, on_upload),
-            model=keep.model or await self._store_model(spec, on_upload),
-            revision=revision,
-        )
+        stored = await store_folders(self._bus, spec, keep, on_upload)
+        put = api.DeploymentPut(spec=spec, code=stored.code, model=stored.model, revision=revision)
         return await self._verbs.call("deployment.update", put, DeploymentView)
 
     async def get_deployment(self, endpoint: str, name: str) -> DeploymentView:
@@ -281,19 +272,3 @@ class Management:
     async def status(self) -> StatusView:
         """Return the whole mesh at a glance."""
         return await self._verbs.call("status", api.Nothing(), StatusView)
-
-    async def _store_code(
-        self, spec: DeploymentSpec, on_upload: OnUpload | None
-    ) -> Artifact | None:
-        code = spec.code_configuration
-        return None if code is None else await self._store("code", code.code, on_upload)
-
-    async def _store_model(
-        self, spec: DeploymentSpec, on_upload: OnUpload | None
-    ) -> Artifact | None:
-        model = spec.model
-        return None if model is None else await self._store("model", model.path, on_upload)
-
-    async def _store(self, what: str, path: str, on_upload: OnUpload | None) -> Artifact:
-        told = partial(on_upload, what) if on_upload else None
-        return await artifacts.store(self._bus, Path(path), told)

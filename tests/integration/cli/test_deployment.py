@@ -88,6 +88,18 @@ async def test_create_needs_the_endpoint(mesh, folder):
     assert "endpoint 'iris' does not exist" in result.stderr
 
 
+async def test_what_exists_is_said_before_anything_is_stored(mesh, service, iris):
+    """Exit code 5; a large model is not sent in vain."""
+    await mesh(*CREATE)
+    service.asked.clear()
+
+    result = await mesh(*CREATE)
+
+    assert result.exit_code == 5
+    assert "deployment 'blue' of endpoint 'iris' exists already" in result.stderr
+    assert service.asked == ["endpoint.get"]
+
+
 async def test_a_script_that_is_not_python_is_not_sent(mesh, service, iris):
     """Exit code 2 with the script's line; --skip-script-validation sends it anyway."""
     (iris / "src" / "score.py").write_text("def init():\n  return (\n")
