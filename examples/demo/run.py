@@ -152,4 +152,9 @@ def say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except subprocess.CalledProcessError as exc:
+        sys.exit(f"a command of the demo failed with exit code {exc.returncode}")
+    except KeyboardInterrupt:
+        sys.exit(130)
