@@ -5,6 +5,7 @@ A thin cover of the client library's bucket that speaks our errors. Ring: adapte
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple, Self
 
@@ -85,8 +86,19 @@ class Bucket:
 
     async def watch(self, pattern: str = ">") -> Watch:
         """Watch every key that matches, the present values first."""
-        with translate(FOREIGN, bucket=self.name):
-            return Watch(await self._kv.watch(pattern))
+        opening = asyncio.ensure_future(self._kv.watch(pattern))
+        try:
+            with translate(FOREIGN, bucket=self.name):
+                return Watch(await asyncio.shield(opening))
+        except asyncio.CancelledError:
+            opening.add_done_callback(_stop_unread)
+            raise
+
+
+def _stop_unread(opening: asyncio.Future[Any]) -> None:
+    """End a watch whose opener was cancelled: left alone, it would hold up the connection's end."""
+    if not opening.cancelled() and opening.exception() is None:
+        asyncio.ensure_future(opening.result().stop())  # noqa: RUF006 - one message, nobody waits
 
 
 class Watch:
