@@ -14,7 +14,7 @@ import msgspec
 import psutil
 
 from mesh import subjects, wire
-from mesh.bus.outlet import Outlet
+from mesh.bus import Outlet
 from mesh.errors import BusError
 
 BEAT_S = 1.0

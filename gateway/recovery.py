@@ -14,8 +14,7 @@ from typing import Final
 from gateway.call import Call
 from gateway.pending import Pending
 from mesh import streams
-from mesh.bus import Bus
-from mesh.bus.outlet import Outlet
+from mesh.bus import Bus, Outlet
 from mesh.errors import AnswerUnknownError, BusError
 
 log = logging.getLogger("gateway.recovery")

@@ -21,7 +21,7 @@ from gateway.pending import Entry, Pending
 from gateway.routes import RouteTable
 from gateway.shadow import Shadows
 from gateway.withdrawal import Withdrawals
-from mesh.bus.outlet import Outlet
+from mesh.bus import Outlet
 from mesh.errors import BusError, MeshError
 
 METHODS: Final = frozenset((b"POST", b"GET"))

@@ -24,8 +24,7 @@ from gateway.scoring import Parts, Scoring
 from gateway.server import HttpServer
 from gateway.traffic import TrafficLog
 from mesh import lifecycle, metrics, subjects, wire
-from mesh.bus import Bus, Message
-from mesh.bus.outlet import Outlet
+from mesh.bus import Bus, Inlet, Message, Outlet
 from mesh.lifecycle import Exit
 from mesh.settings import GatewaySettings, Settings
 from mesh.store import ConfigView
@@ -74,7 +73,7 @@ class Gateway:
 
     async def open(self, sock: socket.socket) -> None:
         """Learn the routes, then listen."""
-        await self._bus.subscribe(subjects.reply_wildcard(self.name), self._take_reply)
+        await Inlet.subscribe(self._bus, subjects.reply_wildcard(self.name), self._take_reply)
         await self._bus.subscribe(subjects.DEPTHS, self._take_depth)
         recovery = Recovery(self._bus, self._outlet, self._pending)
         self._bus.on_reconnect(recovery.after_reconnect)
@@ -112,7 +111,7 @@ class Gateway:
     def _connections(self) -> int:
         return self._server.connections if self._server is not None else 0
 
-    async def _take_reply(self, message: Message) -> None:
+    def _take_reply(self, message: Message) -> None:
         number = message.subject.rpartition(".")[2]
         self._pending.take(int(number), message.data, message.headers)
 

@@ -15,7 +15,7 @@ from gateway.meters import Meters, MirrorOutcome
 from gateway.pending import Entry, Pending
 from gateway.routes import timing_fields
 from mesh import wire
-from mesh.bus.outlet import Outlet
+from mesh.bus import Outlet
 from mesh.errors import BusError, DeadlineExceededError, MeshError
 
 SHADOW_TTL_S: Final = 60

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from gateway.call import Call
 from gateway.pending import Entry, Pending
 from mesh import subjects, wire
-from mesh.bus.outlet import Outlet
+from mesh.bus import Outlet
 from mesh.errors import BusError, MeshError
 
 

@@ -6,6 +6,7 @@ Ring: adapter. See `mesh.bus.connection` for the connection, `bucket` for key-va
 
 from mesh.bus.bucket import Bucket, Entry
 from mesh.bus.connection import Bus
+from mesh.bus.inlet import Inlet
 from mesh.bus.message import ApiError, Message, NoRespondersError, Subscription
 from mesh.bus.objects import ObjectBucket
 from mesh.bus.outlet import Outlet
@@ -15,6 +16,7 @@ __all__ = [
     "Bucket",
     "Bus",
     "Entry",
+    "Inlet",
     "Message",
     "NoRespondersError",
     "ObjectBucket",
