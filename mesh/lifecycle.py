@@ -16,6 +16,7 @@ import os
 import signal
 import threading
 from collections.abc import Awaitable, Callable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,6 +39,15 @@ GRACE_S: Final = 60.0
 LAST_GRACE_S: Final = 5.0
 
 Main = Callable[[asyncio.Event], Awaitable[int]]
+
+# Of the program that `run` runs: a start that waits for the broker gives up when it is set.
+_own_stop: ContextVar[asyncio.Event] = ContextVar("own_stop")
+
+
+class StoppedError(MeshError):
+    """The program was told to stop before it served."""
+
+    code = "stopped"
 
 
 class Exit(enum.IntEnum):
@@ -83,16 +93,28 @@ async def connect(settings: Settings, role: Role, program: str) -> Bus:
 
     Raises:
         BusError: no server answered in time, it refused us, or it is too old.
+        StoppedError: the program was told to stop meanwhile.
     """
     access = settings.access(role)
-    return await Bus.connect(
-        access.url,
-        name=program,
-        user=access.user,
-        password=access.password,
-        inbox_prefix=access.inbox_prefix,
-        timeout_s=settings.nats.connect_timeout_s,
+    connecting = asyncio.ensure_future(
+        Bus.connect(
+            access.url,
+            name=program,
+            user=access.user,
+            password=access.password,
+            inbox_prefix=access.inbox_prefix,
+            timeout_s=settings.nats.connect_timeout_s,
+        )
     )
+    stopping = asyncio.ensure_future(_own_stop.get(asyncio.Event()).wait())
+    try:
+        await asyncio.wait({connecting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if connecting.done():
+            return connecting.result()
+        raise StoppedError
+    finally:
+        stopping.cancel()
+        connecting.cancel()
 
 
 def name(program: str) -> str:
@@ -191,6 +213,7 @@ async def _live(main: Main, grace_s: float) -> int:
 
 
 async def _drained(main: Main, stop: asyncio.Event, grace_s: float) -> int:
+    _own_stop.set(stop)
     working = asyncio.ensure_future(main(stop))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -239,6 +262,8 @@ def _first(error: BaseException) -> BaseException:
 
 
 def _exit_code(error: BaseException) -> int:
+    if isinstance(error, StoppedError):
+        return Exit.CLEAN
     if isinstance(error, SpecError):
         log.error("lifecycle.bad_settings %s", error)
         return Exit.BAD_SETTINGS

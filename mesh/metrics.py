@@ -6,12 +6,16 @@ globally, so that two services in one process (or test) do not collide. Ring: ad
 
 from __future__ import annotations
 
+import errno
+import logging
 import threading
 from typing import Final, Self
 from wsgiref.simple_server import WSGIServer
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, ProcessCollector
+
+log = logging.getLogger("mesh.metrics")
 
 # Seconds; from a fast echo to the longest request timeout there is.
 LATENCY_BUCKETS_S: Final = (
@@ -44,12 +48,14 @@ class MetricsServer:
 
     @classmethod
     def open(cls, registry: CollectorRegistry, *, host: str = "127.0.0.1", port: int = 0) -> Self:
-        """Listen on `port`, or on any free one if it is 0.
-
-        Raises:
-            OSError: the port is taken.
-        """
-        server, thread = prometheus_client.start_http_server(port, addr=host, registry=registry)
+        """Listen on `port`; on any free one if it is 0 or taken: that keeps nobody from serving."""
+        try:
+            server, thread = prometheus_client.start_http_server(port, host, registry)
+        except OSError as exc:
+            if exc.errno != errno.EADDRINUSE:
+                raise
+            log.warning("metrics.port_taken host=%s port=%d taking a free one", host, port)
+            server, thread = prometheus_client.start_http_server(0, host, registry)
         return cls(server, thread, host)
 
     def close(self) -> None:

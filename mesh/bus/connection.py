@@ -17,6 +17,7 @@ import nats.errors
 import nats.js.errors
 from nats.aio.client import Client
 
+from mesh.bus.closing import close_client
 from mesh.bus.message import FOREIGN, ApiError, Callback, Message, Subscription
 from mesh.errors import BusError, translate
 
@@ -42,6 +43,7 @@ class Bus:
         self._reconnect_task: asyncio.Task[None] | None = None
         self._refused = asyncio.Event()
         self._last_error = ""
+        self._away = asyncio.Event()
         self.closed = asyncio.Event()
 
     def __repr__(self) -> str:
@@ -244,19 +246,19 @@ class Bus:
             return
         if self._reconnect_task is not None:
             self._reconnect_task.cancel()
-        if self._client.is_connected:
-            with translate(FOREIGN):
-                await self._client.drain()
-        else:
-            await self._client.close()
+        await close_client(self._client, self._away)
+        self.closed.set()
 
     async def _note_error(self, exc: Exception) -> None:
         self._last_error = str(exc) or type(exc).__name__
         if "authorization violation" in self._last_error.lower():
             self._refused.set()
-        log.warning("bus.error %s", self._last_error)
+        # While the broker is away each try to reconnect fails; that it is away was said once.
+        is_news = self._client.is_connected or not isinstance(exc, OSError)
+        log.log(logging.WARNING if is_news else logging.DEBUG, "bus.error %s", self._last_error)
 
     async def _note_disconnected(self) -> None:
+        self._away.set()
         if not self._client.is_draining and not self._client.is_closed:
             log.warning("bus.away")
         for callback in self._on_away:
@@ -264,6 +266,7 @@ class Bus:
 
     async def _note_reconnected(self) -> None:
         """Run the callbacks in a task: the client waits for this function before it reads on."""
+        self._away.clear()
         log.info("bus.reconnected url=%s", self.url)
         if self._reconnect_task is not None:
             self._reconnect_task.cancel()

@@ -191,6 +191,8 @@ def _status_page(found: MeshStatus) -> RenderableType:
         parts += [table, ""]
     if found.mesh is None:
         parts.append("the management service does not answer")
+    elif not found.mesh.endpoints:
+        parts.append("no endpoints yet: mesh endpoint create -f FILE")
     else:
         parts += [endpoint_list(found.mesh.endpoints), "", deployment_list(found.mesh.deployments)]
     return Group(*parts)

@@ -75,14 +75,6 @@ def gateway_ports(folder: StateFolder, settings: Settings) -> list[int]:
     return list(chosen.values())
 
 
-def with_free_metrics_port(settings: Settings) -> Settings:
-    """Let the scaler's metrics move to a free port if theirs is taken: a second mesh may run."""
-    scaler = settings.scaler
-    if scaler.port == 0 or is_free(scaler.host, scaler.port):
-        return settings
-    return msgspec.structs.replace(settings, scaler=msgspec.structs.replace(scaler, port=0))
-
-
 def free_port(host: str) -> int:
     """Return a port that nobody has now."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:

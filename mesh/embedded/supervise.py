@@ -171,12 +171,8 @@ class Mesh:
             self._folder.write("nats", self._broker, mode=0o600)
         else:
             await self._start_broker()
-        settings = started.with_free_metrics_port(
-            msgspec.structs.replace(
-                self._settings,
-                nats=msgspec.structs.replace(nats, url=self._broker.url, users=self._broker.users),
-            )
-        )
+        resolved = msgspec.structs.replace(nats, url=self._broker.url, users=self._broker.users)
+        settings = msgspec.structs.replace(self._settings, nats=resolved)
         children = [self._child(program) for program in programs(self._folder, settings)]
         self._children += children
         try:

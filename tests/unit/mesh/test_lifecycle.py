@@ -82,6 +82,18 @@ def test_a_signal_asks_to_stop(sig):
     assert lifecycle.run("test", main) == Exit.CLEAN
 
 
+def test_a_start_that_waits_for_the_broker_can_be_stopped():
+    """Told to stop, nobody goes on looking for a broker; it is no failure."""
+    flags = {"nats.url": "nats://127.0.0.1:9", "nats.connect_timeout_s": 60}
+    settings = load_settings(environ={}, flags=flags)
+
+    async def main(stop):
+        asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGTERM)
+        await lifecycle.connect(settings, "worker", "test")
+
+    assert lifecycle.run("test", main) == Exit.CLEAN
+
+
 def test_who_does_not_drain_in_time_is_cut_off():
     """The grace is a limit."""
 

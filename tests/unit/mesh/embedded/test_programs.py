@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from mesh.embedded.folder import StateFolder
-from mesh.embedded.programs import gateway_ports, with_free_metrics_port, write_settings
+from mesh.embedded.programs import gateway_ports, write_settings
 from mesh.errors import SpecError
 from mesh.settings import Settings, load_settings, read_settings
 
@@ -55,13 +55,6 @@ def test_further_gateways_step_aside(folder, taken):
 
     assert ports[0] == taken - 1
     assert ports[1] not in (taken, taken - 1)
-
-
-def test_the_metrics_port_is_only_a_wish(taken):
-    """A second mesh on the machine starts all the same."""
-    settings = load_settings(environ={}, flags={"scaler.port": taken})
-
-    assert with_free_metrics_port(settings).scaler.port == 0
 
 
 def test_each_gateway_has_its_settings(folder):
