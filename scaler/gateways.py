@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from typing import Final
 
 from mesh.wire import GatewayHeartbeat
+from scaler.tasks import wait_for
 
 LIVE_S: Final = 3.0
 FORGET_S: Final = 60.0
@@ -70,8 +70,7 @@ class Gateways:
             if now_s >= deadline_s:
                 return behind
             wait_s = min(deadline_s, self._next_change_s(behind)) - now_s
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), max(wait_s, 0.001))
+            await wait_for(self._changed, max(wait_s, 0.001))
         return []
 
     def _next_change_s(self, behind: list[str]) -> float:

@@ -21,6 +21,7 @@ from scaler.registry import Registry
 from scaler.removal import Removals
 from scaler.situation import Action, Collect, Drain, Kill, Launch, Remove, TakeTraffic
 from scaler.states import Address
+from scaler.tasks import end
 from scaler.traffic import take_all
 
 log = logging.getLogger("scaler.hands")
@@ -82,10 +83,7 @@ class Hands:
 
     async def close(self) -> None:
         """Stop what runs beside the loop; the next leader goes on with it."""
-        steps = list(self._steps.values())
-        for step in steps:
-            step.cancel()
-        await asyncio.gather(*steps, return_exceptions=True)
+        await end(list(self._steps.values()))
 
     async def _launch(self, address: Address, generation: int, reason: str) -> None:
         instance = WorkerAddress(*address, f"g{generation}-{secrets.token_hex(4)}")

@@ -7,7 +7,6 @@ an instance's state, or the end of a process. Ring: service.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections import defaultdict
@@ -30,6 +29,7 @@ from scaler.registry import Registry, Stored
 from scaler.removal import Removals
 from scaler.situation import Instance, Plan, Remove, Situation
 from scaler.states import Address, States
+from scaler.tasks import wait_for
 
 log = logging.getLogger("scaler.keeper")
 
@@ -90,8 +90,7 @@ class Keeper:
         while True:
             self._news.clear()
             again_s = await self._round() if self._parts.leads() else TICK_S
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), again_s)
+            await wait_for(self._news, again_s)
 
     async def _round(self) -> float:
         """Look at every deployment once; return in how many seconds to look again."""

@@ -16,6 +16,7 @@ from scaler.launchers import Ended, Running
 from scaler.observe import Observer
 from scaler.situation import Instance
 from scaler.states import Address, States
+from scaler.tasks import end
 
 log = logging.getLogger("scaler.memory")
 
@@ -75,9 +76,7 @@ class Memory:
 
     async def close(self) -> None:
         """Stop waiting for reasons."""
-        for task in self._steps:
-            task.cancel()
-        await asyncio.gather(*self._steps, return_exceptions=True)
+        await end(self._steps)
 
     async def _learn_from(self, ended: Ended) -> None:
         address = ended.running.address

@@ -34,6 +34,7 @@ from scaler.metrics import DeploymentPicture, Picture, ScalerCollector, count_st
 from scaler.observe import Observer
 from scaler.registry import Registry
 from scaler.states import States
+from scaler.tasks import end, wait_for
 
 log = logging.getLogger("scaler")
 
@@ -84,8 +85,7 @@ class Scaler:
             except BusError as exc:
                 log.warning("scaler.no_lease %s", exc)
             waited = True
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), lease.period_s)
+            await wait_for(stop, lease.period_s)
         return False
 
     async def _lead(self, bus: Bus, lease: Lease, stop: asyncio.Event, url: str) -> int:
@@ -130,7 +130,7 @@ class Scaler:
             service = ManagementService(Desk(parts, depths, keys))
             painting = self._paint(parts, depths, keeper, service)
             tasks = [asyncio.create_task(step) for step in (keeper.run(), depths.run(), painting)]
-            stack.push_async_callback(_cancel, tasks)
+            stack.push_async_callback(end, tasks)
             await service.start()
             stack.push_async_callback(service.close)
             yield tasks
@@ -189,9 +189,3 @@ def _deployments(parts: Parts, depths: Depths) -> tuple[DeploymentPicture, ...]:
             )
         )
     return tuple(pictures)
-
-
-async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

@@ -16,6 +16,7 @@ from mesh.errors import BusError, CapacityError, MeshError, RequestError, SpecEr
 from scaler.api import deployments, endpoints
 from scaler.api.desk import Desk
 from scaler.api.views import status_view
+from scaler.tasks import end
 
 log = logging.getLogger("scaler.api")
 
@@ -60,8 +61,7 @@ class ManagementService:
         if not self._running:
             return
         _, late = await asyncio.wait(self._running, timeout=CLOSE_S)
-        for task in late:
-            task.cancel()
+        await end(late)
 
     async def _take(self, message: Message) -> None:
         """Start on a verb; the next one need not wait for it."""
