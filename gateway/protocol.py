@@ -8,6 +8,7 @@ write per answer (ADR 0002). Ring: adapter.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any, Final, Literal
 
@@ -19,6 +20,8 @@ from uvicorn.server import ServerState
 from gateway.edge import CLOSE_LINE, Response, encode, refusal
 from gateway.exchange import Exchange, Handler
 from mesh.errors import HeadersTooLargeError, MeshError, RequestError
+
+log = logging.getLogger("gateway.protocol")
 
 MAX_HEAD_BYTES: Final = 32 * 1024
 MAX_HEADERS: Final = 128
@@ -44,6 +47,15 @@ class Shared:
         self.is_draining = False
         self.now_s = 0.0
         self.date_line = b""
+
+
+def _blame(error: httptools.HttpParserError) -> MeshError:
+    """Tell a client's mistake from one of ours, which a callback of the parser raised."""
+    cause = error.__context__
+    if cause is None or isinstance(cause, httptools.HttpParserError | UnicodeError):
+        return RequestError("this is no valid HTTP request")
+    log.error("protocol.failed", exc_info=cause)
+    return MeshError()
 
 
 class GatewayProtocol(HttpToolsProtocol):
@@ -83,8 +95,8 @@ class GatewayProtocol(HttpToolsProtocol):
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._refuse_connection(RequestError("this server takes no upgrade"))
-        except httptools.HttpParserError:
-            self._refuse_connection(RequestError("this is no valid HTTP request"))
+        except httptools.HttpParserError as exc:
+            self._refuse_connection(_blame(exc))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell every unanswered request of this connection that its client is gone."""

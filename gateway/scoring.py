@@ -22,10 +22,11 @@ from gateway.routes import RouteTable
 from gateway.shadow import Shadows
 from gateway.withdrawal import Withdrawals
 from mesh.bus import Outlet
-from mesh.errors import BusError, MeshError
+from mesh.errors import BusError, BusTimeoutError, DeadlineExceededError, MeshError
 
 METHODS: Final = frozenset((b"POST", b"GET"))
 EARLY_BYTES: Final = 64 * 1024
+UNCONFIRMED_S: Final = 2.0  # a queue that is silent for so long is not there
 
 
 class Parts(NamedTuple):
@@ -115,18 +116,27 @@ class Scoring:
         """Hand a worker's answer to the client."""
         if not isinstance(entry, Call):
             return
-        entry.is_out = False
         if entry.mirror is not None:
             self._shadows.send(entry)  # it was queued: the answer overtook the PubAck
         response, model_status = answer(body, headers)
+        if response.status == 408:  # the worker was first to notice
+            self._ledger.count_failure(entry, DeadlineExceededError())
+        entry.is_out = False
         self._respond(entry, response)
         said = describe(model_status, body, headers)
         self._ledger.close(entry, self._now(), response.status, said)
 
     def failed(self, entry: Entry, error: MeshError) -> None:
         """Tell the client that there is no answer."""
-        if isinstance(entry, Call):
-            self._refuse(entry, error)
+        if not isinstance(entry, Call):
+            return
+        if (
+            isinstance(error, DeadlineExceededError)
+            and entry.ack is None
+            and entry.timeout_s >= UNCONFIRMED_S
+        ):
+            error = BusTimeoutError("the queue did not confirm the request")
+        self._refuse(entry, error)
 
     def _refuse(self, call: Call, error: MeshError) -> None:
         self._ledger.count_failure(call, error)

@@ -96,7 +96,11 @@ class HttpServer:
         self._shared.now_s = loop.time()
         self._shared.date_line = b"date: %b\r\n" % date
         self._state.default_headers = [(b"date", date)]
-        for connection in list(self._state.connections):
-            if isinstance(connection, GatewayProtocol) and connection.is_overdue(loop.time()):
-                connection.transport.abort()
+        self.sweep(loop.time())
         self._ticking = loop.call_later(TICK_S, self._tick)
+
+    def sweep(self, now_s: float) -> None:
+        """Close every connection that keeps us waiting for longer than it may."""
+        for connection in list(self._state.connections):
+            if isinstance(connection, GatewayProtocol) and connection.is_overdue(now_s):
+                connection.transport.abort()

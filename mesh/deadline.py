@@ -6,6 +6,7 @@ slot that held it finds it gone. Knows no clock: time enters as `now_s`. Ring: d
 
 from __future__ import annotations
 
+import heapq
 import math
 
 
@@ -15,7 +16,7 @@ class Wheel:
     def __init__(self, tick_s: float = 0.01) -> None:
         self._tick_s = tick_s
         self._slots: dict[int, list[int]] = {}
-        self._next = 0
+        self._order: list[int] = []  # a heap of the slots there are
 
     def __repr__(self) -> str:
         return f"<Wheel slots={len(self._slots)} numbers={sum(map(len, self._slots.values()))}>"
@@ -32,20 +33,16 @@ class Wheel:
             numbers.append(number)
             return None
         self._slots[slot] = [number]
-        if len(self._slots) > 1 and slot >= self._next:
-            return None
-        self._next = slot
-        return slot * self._tick_s
+        heapq.heappush(self._order, slot)
+        return slot * self._tick_s if self._order[0] == slot else None
 
     def expire(self, now_s: float) -> tuple[list[int], float | None]:
         """Take out all that is due; return it, and when to call again (None: nothing is left)."""
         current = math.floor(now_s / self._tick_s + 1e-6)
-        passed = sorted(slot for slot in self._slots if slot <= current)
-        due = [number for slot in passed for number in self._slots.pop(slot)]
-        if not self._slots:
-            return due, None
-        self._next = min(self._slots)
-        return due, self._next * self._tick_s
+        due: list[int] = []
+        while self._order and self._order[0] <= current:
+            due += self._slots.pop(heapq.heappop(self._order))
+        return due, self._order[0] * self._tick_s if self._order else None
 
 
 def shorter_timeout_s(timeout_s: float, wish_ms: str, wish_s: str) -> float:

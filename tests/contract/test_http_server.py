@@ -314,3 +314,47 @@ async def test_nonsense_is_refused_after_what_was_in_order(client, echo):
 
     assert (await client.answer()).body == HANG
     assert await client.is_closed()
+
+
+async def test_failure_of_ours_is_500_and_logged(client, echo, caplog):
+    """A bug of ours is not blamed on the client, and not hidden."""
+    echo.find = None
+
+    client.request("POST", "/score", b"x")
+
+    assert (await client.answer()).status == 500
+    assert "protocol.failed" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("sent", "limit_s"),
+    [
+        pytest.param(b"", 75, id="idle"),
+        pytest.param(b"POST /sco", 20, id="half a head"),
+        pytest.param(b"POST /score HTTP/1.1\r\ncontent-length: 9\r\n\r\nab", 60, id="half a body"),
+    ],
+)
+async def test_slow_clients_are_closed(server, client, sent, limit_s):
+    """A client may not keep a connection for ever with a request that never comes."""
+    other = await Client.open(server.port)
+    client.send(sent)
+    await other.ask("POST", "/score", b"x")  # when it is answered, ours has arrived too
+    await other.close()
+    now_s = asyncio.get_running_loop().time()
+
+    server.sweep(now_s + limit_s - 5)
+    assert server.connections >= 1
+    server.sweep(now_s + limit_s + 5)
+
+    assert await client.is_closed()
+
+
+async def test_waiting_for_an_answer_is_not_slow(server, client, echo):
+    """Only the deadline of the request ends the wait for its answer."""
+    client.request("POST", "/score", HANG)
+    await echo.arrived.wait()
+
+    server.sweep(asyncio.get_running_loop().time() + 1000)
+    echo.release.set()
+
+    assert (await client.answer()).body == HANG

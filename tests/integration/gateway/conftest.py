@@ -18,6 +18,7 @@ from mesh.records import AuthRecord, DeploymentRecord, EndpointRecord
 from mesh.settings import GatewaySettings
 from mesh.spec.deployment import DeploymentSpec, MeshOptions, QueueOptions, RequestSettings
 from mesh.spec.endpoint import EndpointSpec
+from tests.integration.gateway.bench import Bench
 from tests.rawhttp import Answer, Client
 from tests.stub import StubWorker, echo
 
@@ -137,3 +138,11 @@ async def mesh(nats_url: str, open_mesh) -> Mesh:
     await mesh.deploy("blue")
     await mesh.traffic(blue=100)
     return mesh
+
+
+@pytest.fixture
+async def bench(nats_url: str) -> AsyncIterator[Bench]:
+    """A pending request's surroundings, without HTTP."""
+    bench = await Bench.open(nats_url)
+    yield bench
+    await bench.close()

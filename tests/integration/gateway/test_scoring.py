@@ -238,3 +238,11 @@ async def test_sticky_requests_stay(mesh):
         await mesh.score(mesh_routing_key="user-1")
 
     assert sorted((len(blue.seen), len(green.seen))) == [0, 10]
+
+
+async def test_worker_may_notice_the_deadline_first(mesh):
+    """A worker's 408 is the client's 408, not a model error."""
+    headers = {wire.STATUS: "408", wire.ERROR: "deadline_exceeded"}
+    await mesh.work("blue", lambda message: (b"{}", headers))
+
+    assert (await mesh.score()).status == 408
