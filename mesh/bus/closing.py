@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Final
+from typing import Any, Final
 
 import nats.errors
 from nats.aio.client import Client
@@ -19,22 +19,30 @@ CLOSE_S: Final = 1.0
 
 async def close_client(client: Client, away: asyncio.Event) -> None:
     """Deliver what has arrived and send what is pending, as long as there is a broker."""
-    if client.is_connected and await _drained(client, away):
-        return
-    # Nobody will take it any more, and the library would fail on trying.
-    client._pending = []
-    client._pending_data_size = 0
+    if client.is_connected:
+        draining = asyncio.ensure_future(_drain(client))
+        lost = asyncio.ensure_future(away.wait())
+        waited_for = {draining, lost}
+        await asyncio.wait(waited_for, timeout=DRAIN_S, return_when=asyncio.FIRST_COMPLETED)
+        for task in waited_for:
+            task.cancel()
+        await asyncio.gather(*waited_for, return_exceptions=True)
+    if away.is_set():  # nobody will take it any more, and the library would fail on trying
+        client._pending = []
+        client._pending_data_size = 0
     with contextlib.suppress(nats.errors.Error, OSError, RuntimeError, TimeoutError):
         await asyncio.wait_for(client.close(), CLOSE_S)
 
 
-async def _drained(client: Client, away: asyncio.Event) -> bool:
-    draining = asyncio.ensure_future(client.drain())
-    lost = asyncio.ensure_future(away.wait())
+async def _drain(client: Client) -> None:
+    """The library's own drain cannot be cancelled."""
+    subscriptions: list[Any] = list(client._subs.values())
+    draining = [asyncio.ensure_future(one.drain()) for one in subscriptions]
     try:
-        await asyncio.wait({draining, lost}, timeout=DRAIN_S, return_when=asyncio.FIRST_COMPLETED)
-        return draining.done() and draining.exception() is None
+        if draining:
+            await asyncio.wait(draining)
+        await client.flush()
     finally:
-        lost.cancel()
-        draining.add_done_callback(lambda task: task.cancelled() or task.exception())
-        draining.cancel()
+        for task in draining:
+            task.cancel()
+        await asyncio.gather(*draining, return_exceptions=True)
