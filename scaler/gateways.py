@@ -18,8 +18,9 @@ FIRST_BEATS_S: Final = 1.5
 class Gateways:
     """The gateways that have spoken lately."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], first_beats_s: float = FIRST_BEATS_S) -> None:
         self._clock = clock
+        self._first_beats_s = first_beats_s
         self._beats: dict[str, tuple[GatewayHeartbeat, float]] = {}
         self._listening_s = clock()
         self._changed = asyncio.Event()
@@ -60,7 +61,7 @@ class Gateways:
 
     def is_settled(self) -> bool:
         """Tell whether every live gateway has had time to speak."""
-        return self._clock() - self._listening_s >= FIRST_BEATS_S
+        return self._clock() - self._listening_s >= self._first_beats_s
 
     async def caught_up(self, revision: int, timeout_s: float) -> list[str]:
         """Wait until every live gateway has applied `revision`; return those that have not."""
@@ -76,5 +77,5 @@ class Gateways:
     def _next_change_s(self, behind: list[str]) -> float:
         """When, if nobody speaks, the answer could change: one of them counts as gone then."""
         if not behind:
-            return self._listening_s + FIRST_BEATS_S
+            return self._listening_s + self._first_beats_s
         return min(self._beats[name][1] + LIVE_S for name in behind)

@@ -10,6 +10,7 @@ import asyncio
 import base64
 import json
 import logging
+from collections.abc import Callable
 from typing import Any, Final
 
 from mesh import subjects
@@ -18,6 +19,8 @@ from mesh.errors import BusError
 
 log = logging.getLogger("scaler.lease")
 
+Clock = Callable[[], float]
+
 NO_MESSAGE: Final = 10037
 BELIEF: Final = 0.8
 
@@ -25,14 +28,21 @@ BELIEF: Final = 0.8
 class Lease:
     """A named lease; `ttl_s` is whole seconds, at least the bucket's marker TTL of one."""
 
-    def __init__(self, bus: Bus, key: str, owner: str, ttl_s: int = 3) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        key: str,
+        owner: str,
+        ttl_s: int = 3,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
         self._bus = bus
         self._subject = f"$KV.{subjects.LEASES_BUCKET}.{key}"
         self._owner = owner.encode()
         self._ttl_s = ttl_s
         self._revision = 0
         self._valid_until_s = 0.0
-        self._clock = asyncio.get_running_loop().time
+        self._clock = clock or asyncio.get_running_loop().time
 
     def __repr__(self) -> str:
         return f"<Lease {self._subject} held={self.is_held}>"

@@ -16,7 +16,7 @@ from mesh.bus import Bus, Message, Subscription
 from mesh.subjects import WorkerAddress
 from mesh.wire import GatewayHeartbeat, WorkerHeartbeat
 from scaler.fleet import Fleet
-from scaler.gateways import Gateways
+from scaler.gateways import FIRST_BEATS_S, Gateways
 
 REASONS_KEPT: Final = 1000
 
@@ -56,12 +56,12 @@ class Failures:
 class Observer:
     """Hears everyone."""
 
-    def __init__(self) -> None:
+    def __init__(self, first_beats_s: float = FIRST_BEATS_S) -> None:
         self._clock = asyncio.get_running_loop().time
         self._on_news: list[Callable[[], None]] = []
         self._subscriptions: list[Subscription] = []
         self.fleet = Fleet()
-        self.gateways = Gateways(self._clock)
+        self.gateways = Gateways(self._clock, first_beats_s)
         self.failures = Failures()
 
     def __repr__(self) -> str:

@@ -26,6 +26,7 @@ from scaler.api.service import ManagementService
 from scaler.crashes import Pace
 from scaler.depth import Depths
 from scaler.events import Events
+from scaler.gateways import FIRST_BEATS_S
 from scaler.keeper import Keeper, Parts
 from scaler.launchers.process import Command, ProcessLauncher
 from scaler.lease import Lease
@@ -43,11 +44,20 @@ PICTURE_S: Final = 1.0
 
 
 class Scaler:
-    """A scaler that leads while it holds the lease. `on_ready` is called when it serves."""
+    """A scaler that leads while it holds the lease.
+
+    `on_ready` is called with the metrics' address when it serves; `first_beats_s` is how long it
+    listens before it believes that no gateway lives.
+    """
 
     def __init__(
-        self, settings: Settings, command: Command, on_ready: Callable[[str], None]
+        self,
+        settings: Settings,
+        command: Command,
+        on_ready: Callable[[str], None],
+        first_beats_s: float = FIRST_BEATS_S,
     ) -> None:
+        self._first_beats_s = first_beats_s
         self._settings = settings
         self._command = command
         self._on_ready = on_ready
@@ -140,7 +150,7 @@ class Scaler:
     ) -> tuple[Parts, ProcessLauncher]:
         registry = await Registry.open(bus)
         stack.push_async_callback(registry.close)
-        observer = Observer()
+        observer = Observer(self._first_beats_s)
         await observer.start(bus)
         stack.push_async_callback(observer.close)
         states = await States.open(bus)

@@ -77,7 +77,8 @@ class Rig:
         def command(address: WorkerAddress, generation: int):
             return [sys.executable, str(STUB), *real(address, generation)[3:]]
 
-        self._task = asyncio.create_task(Scaler(self.settings, command, on_ready).run(self._stop))
+        scaler = Scaler(self.settings, command, on_ready, first_beats_s=0.1)
+        self._task = asyncio.create_task(scaler.run(self._stop))
         waiting = asyncio.ensure_future(ready.wait())
         await asyncio.wait({self._task, waiting}, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
