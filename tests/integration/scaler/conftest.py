@@ -7,6 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
+import httpx
 import msgspec
 import pytest
 
@@ -172,6 +173,13 @@ class Rig:
         self.bus.on_reconnect(note)
         self.server.restart()
         await back.wait()
+
+    async def metrics(self, line):
+        """The metrics page that has a line; it is made anew once a second."""
+        async with httpx.AsyncClient() as client, asyncio.timeout(5):
+            while line not in (text := (await client.get(self.metrics_url)).text):
+                pass
+        return text
 
     async def changed(self, revision):
         """Wait until the config is newer than a revision."""

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 
-import httpx
 import msgspec
 import pytest
 
@@ -261,8 +260,9 @@ async def test_status_and_metrics_show_everything(rig):
     await rig.until(lambda view: view.queue.get("queued") == 1)
 
     status = await rig.do("status", {}, StatusView)
-    async with httpx.AsyncClient() as client:
-        text = (await client.get(rig.metrics_url)).text
+    text = await rig.metrics(
+        'mesh_queue_depth{deployment="blue",endpoint="iris",lane="queued"} 1.0'
+    )
 
     assert [view.name for view in status.deployments] == ["blue"]
     assert 'mesh_instances_wanted{deployment="blue",endpoint="iris"} 1.0' in text
