@@ -41,10 +41,12 @@ async def test_request_outlives_the_broker(nats_server, open_mesh):
     while not (await streams.stream_info(mesh.bus, stream))["state"]["messages"]:
         pass
 
-    back = asyncio.Event()
-    mesh.bus.on_reconnect(_setter(back))
+    back = [asyncio.Event(), asyncio.Event()]
+    for bus, event in zip((mesh.bus, mesh.gateway._bus), back, strict=True):
+        bus.on_reconnect(_setter(event))
     server.restart()
-    await back.wait()
+    for event in back:  # an answer before the gateway is back would reach nobody
+        await event.wait()
     await mesh.work("blue")
 
     assert (await client.answer()).body == b"patient"
