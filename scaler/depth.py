@@ -112,6 +112,11 @@ class Depths:
             self._told[endpoint, deployment] = depth, now_s
             await self._bus.publish(subjects.depth(endpoint, deployment), wire.encode(depth))
 
+    def _trouble(self, endpoint: str, deployment: str, ready: int) -> str:
+        if not self._observer.gateways.is_settled():
+            return ""  # we have just begun to listen: nobody seen does not mean nobody there
+        return trouble(self._states.get(endpoint, deployment), ready)
+
     def _depth(self, endpoint: str, deployment: str, lanes: Lanes) -> Depth:
         beats = self._observer.fleet.fresh(endpoint, deployment, self._clock())
         ready = [beat for beat in beats if beat.state == "ready"]
@@ -121,6 +126,6 @@ class Depths:
             lanes=lanes,
             ready=len(ready),
             slots=sum(beat.slots for beat in ready),
-            failed=trouble(self._states.get(endpoint, deployment), len(ready)),
+            failed=self._trouble(endpoint, deployment, len(ready)),
             service=combined(ready),
         )

@@ -60,8 +60,13 @@ class Gateways:
         return [said.gateway for said in self.live() if said.revision < revision]
 
     def is_settled(self) -> bool:
-        """Tell whether every live gateway has had time to speak."""
+        """Tell whether everyone who lives has had time to speak since we began to listen."""
         return self._clock() - self._listening_s >= self._first_beats_s
+
+    async def settled(self) -> None:
+        """Wait until everyone who lives has had time to speak."""
+        while not self.is_settled():
+            await wait_for(self._changed, self._listening_s + self._first_beats_s - self._clock())
 
     async def caught_up(self, revision: int, timeout_s: float) -> list[str]:
         """Wait until every live gateway has applied `revision`; return those that have not."""

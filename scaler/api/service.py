@@ -104,4 +104,6 @@ class ManagementService:
             raise SpecError(f"{verb}: {exc}") from exc
         except (msgspec.DecodeError, UnicodeDecodeError) as exc:
             raise RequestError(f"{verb}: the request is not JSON: {exc}") from exc
+        # A scaler that has just begun to listen would show nobody where everybody is.
+        await self._desk.observer.gateways.settled()
         return await carry_out(self._desk, request)

@@ -58,6 +58,7 @@ class Rig:
         self._stop = asyncio.Event()
         self._task = None
         self.metrics_url = ""
+        self.first_beats_s = 0.1
 
     @property
     def state_dir(self):
@@ -78,7 +79,7 @@ class Rig:
         def command(address: WorkerAddress, generation: int):
             return [sys.executable, str(STUB), *real(address, generation)[3:]]
 
-        scaler = Scaler(self.settings, command, on_ready, first_beats_s=0.1)
+        scaler = Scaler(self.settings, command, on_ready, first_beats_s=self.first_beats_s)
         self._task = asyncio.create_task(scaler.run(self._stop))
         waiting = asyncio.ensure_future(ready.wait())
         await asyncio.wait({self._task, waiting}, return_when=asyncio.FIRST_COMPLETED)

@@ -145,6 +145,20 @@ async def test_next_scaler_adopts_the_instances(rig):
     assert kept.instance in {instance.instance for instance in view.instances}
 
 
+async def test_next_scaler_shows_what_was_there(rig):
+    """A scaler that has just started answers once everyone has had time to speak."""
+    await rig.endpoint()
+    await rig.create(deployment())
+    await rig.settled()
+
+    await rig.stop()
+    rig.first_beats_s = 1.0
+    await rig.start()
+    view = await rig.view()
+
+    assert (view.provisioning_state, view.ready_instances) == ("Succeeded", 1)
+
+
 async def test_broker_restart_changes_nothing(rig):
     """After the broker was killed the same instances serve and verbs are answered again."""
     await rig.endpoint()
