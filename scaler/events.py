@@ -39,7 +39,8 @@ class Events:
             generation=generation,
             at_s=time.time(),
         )
-        log.info("event.%s %s %s %s %s", name, endpoint, deployment or "-", instance, message[:200])
+        last_line = (message.rstrip().splitlines() or [""])[-1]
+        log.info("event.%s %s %s %s %s", name, endpoint, deployment or "-", instance, last_line)
         try:
             await self._bus.publish(subjects.event(endpoint, deployment or "-"), wire.encode(event))
         except BusError as exc:

@@ -132,9 +132,7 @@ class ProcessLauncher:
         )
         self._watch(_Process(running, identity, popen))
         self._ledger.write(replace(record, pid=popen.pid, create_time=identity.create_time))
-        log.info(
-            "launcher.started instance=%s generation=%d pid=%d", address, generation, popen.pid
-        )
+        log.info("launcher.started instance=%s pid=%d", ".".join(address), popen.pid)
 
     def drain(self, address: WorkerAddress) -> None:
         """Ask an instance to finish what it has and exit."""
