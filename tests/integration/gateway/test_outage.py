@@ -133,6 +133,9 @@ async def test_silent_broker_is_503(nats_server, open_mesh):
     await mesh.deploy("blue")
     await mesh.traffic(blue=100)
     server.pause()
+    with pytest.raises(TimeoutError):  # a stop takes a moment to reach every thread
+        while True:
+            await asyncio.wait_for(mesh.bus.flush(), 0.2)
 
     answer = await mesh.score(x_ms_request_timeout_ms="2000")
     server.resume()
