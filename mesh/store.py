@@ -82,11 +82,15 @@ class ConfigView:
             finally:
                 await _end({watching, again})
             failure = None if watching.cancelled() else watching.exception()
-            if isinstance(failure, BusError):
-                log.info("store.retry bucket=%s error=%s", self._bucket, failure)
+            if failure is not None:  # whatever it was: a view that is not current must become so
+                is_known = isinstance(failure, BusError)
+                log.warning(
+                    "store.retry bucket=%s error=%s",
+                    self._bucket,
+                    failure,
+                    exc_info=None if is_known else failure,
+                )
                 await asyncio.sleep(RETRY_S)
-            elif failure is not None:
-                raise failure
 
     async def _watch_once(self) -> None:
         bucket = await Bucket.open(self._bus, self._bucket)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, NamedTuple
 
-from mesh.bus import Bus, Message, Subscription
+from mesh.bus import Bus, Inlet, Message, Subscription
 from mesh.errors import BusError
 from mesh.subjects import LANES, Lane
 
@@ -83,8 +83,8 @@ class Puller:
         old, self._epoch = self._subscription, self._epoch + 1
         self._forget()
         self._inbox, self._stopped = self._bus.new_inbox(), False
-        callback = partial(self._on_message, self._epoch)
-        self._subscription = await self._bus.subscribe(self._inbox + ".*.*", callback)
+        take = partial(self._on_message, self._epoch)
+        self._subscription = await Inlet.subscribe(self._bus, self._inbox + ".*.*", take)
         if old is not None:
             await old.drain()  # what had arrived is still delivered, uncounted
 
@@ -144,7 +144,7 @@ class Puller:
         if not self.credit[lane]:
             live.clear()
 
-    async def _on_message(self, epoch: int, message: Message) -> None:
+    def _on_message(self, epoch: int, message: Message) -> None:
         if message.reply:  # data comes with its own subject and an acknowledgement subject
             delivery = read_delivery(message)
             lane = delivery.lane
