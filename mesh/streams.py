@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from mesh import subjects, topology
-from mesh.bus import ApiError, Bus
+from mesh.bus import API_TIMEOUT_S, ApiError, Bus
 from mesh.spec.options import QueueOptions
 from mesh.subjects import LANES
 
@@ -55,10 +55,12 @@ async def ensure_consumer(bus: Bus, stream: str, config: Mapping[str, Any]) -> N
     await bus.api(f"CONSUMER.CREATE.{stream}.{config['name']}.{config['filter_subject']}", payload)
 
 
-async def consumer_info(bus: Bus, stream: str, consumer: str) -> dict[str, Any] | None:
+async def consumer_info(
+    bus: Bus, stream: str, consumer: str, timeout_s: float = API_TIMEOUT_S
+) -> dict[str, Any] | None:
     """Return the broker's account of the consumer, None if it or its stream is gone."""
     try:
-        return await bus.api(f"CONSUMER.INFO.{stream}.{consumer}")
+        return await bus.api(f"CONSUMER.INFO.{stream}.{consumer}", timeout_s=timeout_s)
     except ApiError as exc:
         if exc.err_code in (STREAM_NOT_FOUND, CONSUMER_NOT_FOUND):
             return None

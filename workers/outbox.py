@@ -14,12 +14,14 @@ from typing import Final, NamedTuple
 
 from mesh.bus import Bus, Outlet
 from mesh.errors import BusError
+from mesh.streams import consumer_info
 
 log = logging.getLogger("workers.outbox")
 
 ACK: Final = b"+ACK"
 NAK: Final = b"-NAK"
 IN_PROGRESS: Final = b"+WPI"
+SETTLE_S: Final = 0.3
 
 
 class Letter(NamedTuple):
@@ -32,13 +34,20 @@ class Letter(NamedTuple):
 
 
 class Outbox:
-    """Publishes at once while the broker is there, and in order once it is back."""
+    """Publishes at once while the broker is there, and in order once it is back for everybody.
 
-    def __init__(self, bus: Bus) -> None:
+    A broker that has just restarted takes an acknowledgement before the queue it belongs to is
+    there, and an answer before its gateway has come back: both would be lost.
+    """
+
+    def __init__(self, bus: Bus, stream: str) -> None:
         self._outlet = Outlet(bus)
         self._bus = bus
+        self._stream = stream
         self._kept: deque[Letter] = deque()
+        self._is_holding = False
         self._loop = asyncio.get_running_loop()
+        bus.on_away(self._hold)
         bus.on_reconnect(self._send_kept)
 
     def __repr__(self) -> str:
@@ -54,7 +63,7 @@ class Outbox:
 
         `fields` are header lines, each ended by CRLF; they and the subject must be clean.
         """
-        if not self._kept:
+        if not self._kept and not self._is_holding:
             try:
                 self._outlet.post(subject, body, "", fields)
             except BusError:
@@ -63,13 +72,27 @@ class Outbox:
                 return
         self._kept.append(Letter(subject, body, fields, keep_until_s))
 
+    def _hold(self) -> None:
+        self._is_holding = True
+
     async def _send_kept(self) -> None:
+        is_away = True
+        while is_away:
+            await asyncio.sleep(SETTLE_S)  # gateways come back meanwhile; nothing tells us when
+            is_away = await self._is_queue_away()
+        self._is_holding = False
         self.retry()
+
+    async def _is_queue_away(self) -> bool:
+        try:
+            return await consumer_info(self._bus, self._stream, "interactive", SETTLE_S) is None
+        except BusError:
+            return True
 
     def retry(self) -> None:
         """Send what is kept, in order, as far as the broker takes it; call now and then."""
         now_s = self._loop.time()
-        while self._kept:
+        while self._kept and not self._is_holding:
             letter = self._kept[0]
             if letter.keep_until_s > now_s:
                 try:
@@ -79,7 +102,8 @@ class Outbox:
             self._kept.popleft()
 
     async def drained(self) -> None:
-        """Wait until the broker has seen everything."""
+        """Wait until the broker has seen everything it can."""
+        self._is_holding = False
         self.retry()
         if self._bus.is_connected:
             await self._bus.flush()

@@ -51,7 +51,7 @@ class Worker:
         self._bus = instance.bus
         self._loop = asyncio.get_running_loop()
         self._clock = BrokerClock()
-        self._outbox = Outbox(self._bus)
+        self._outbox = Outbox(self._bus, instance.stream)
         self._logs = LogShipper(self._bus, instance.address)
         self._pool: Pool | None = None
         self._hopeless = asyncio.Event()

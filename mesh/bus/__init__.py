@@ -5,13 +5,14 @@ Ring: adapter. See `mesh.bus.connection` for the connection, `bucket` for key-va
 """
 
 from mesh.bus.bucket import Bucket, Entry
-from mesh.bus.connection import Bus
+from mesh.bus.connection import API_TIMEOUT_S, Bus
 from mesh.bus.inlet import Inlet
 from mesh.bus.message import ApiError, Message, NoRespondersError, Subscription
 from mesh.bus.objects import ObjectBucket
 from mesh.bus.outlet import Outlet
 
 __all__ = [
+    "API_TIMEOUT_S",
     "ApiError",
     "Bucket",
     "Bus",

@@ -40,9 +40,9 @@ class Bus:
         self._client = client
         self._on_reconnect: list[Callable[[], Awaitable[None]]] = []
         self._on_away: list[Callable[[], None]] = []
-        self._reconnect_task: asyncio.Task[None] | None = None
+        self._reconnect_task: asyncio.Future[list[None]] | None = None
         self._refused = asyncio.Event()
-        self._last_error = ""
+        self._refusal = ""
         self._away = asyncio.Event()
         self.closed = asyncio.Event()
 
@@ -112,7 +112,7 @@ class Bus:
                 task.cancel()
         if self._refused.is_set():
             await self._client.close()
-            raise BusError(f"nats-server at {hosts} refused us: {self._last_error}")
+            raise BusError(f"nats-server at {hosts} refused us: {self._refusal}")
         if not done:
             await self._client.close()
             raise BusError(f"no nats-server answered at {hosts} within {timeout_s:g} s")
@@ -233,7 +233,7 @@ class Bus:
         return answer
 
     def on_reconnect(self, callback: Callable[[], Awaitable[None]]) -> None:
-        """Run `callback` after each reconnect, in the order of registration."""
+        """Run `callback` after each reconnect, beside all others; the next one cancels it."""
         self._on_reconnect.append(callback)
 
     def on_away(self, callback: Callable[[], None]) -> None:
@@ -250,12 +250,13 @@ class Bus:
         self.closed.set()
 
     async def _note_error(self, exc: Exception) -> None:
-        self._last_error = str(exc) or type(exc).__name__
-        if "authorization violation" in self._last_error.lower():
+        text = str(exc) or type(exc).__name__
+        if "authorization violation" in text.lower():
+            self._refusal = text
             self._refused.set()
         # While the broker is away each try to reconnect fails; that it is away was said once.
         is_news = self._client.is_connected or not isinstance(exc, OSError)
-        log.log(logging.WARNING if is_news else logging.DEBUG, "bus.error %s", self._last_error)
+        log.log(logging.WARNING if is_news else logging.DEBUG, "bus.error %s", text)
 
     async def _note_disconnected(self) -> None:
         self._away.set()
@@ -270,14 +271,15 @@ class Bus:
         log.info("bus.reconnected url=%s", self.url)
         if self._reconnect_task is not None:
             self._reconnect_task.cancel()
-        self._reconnect_task = asyncio.create_task(self._run_reconnect_steps())
-
-    async def _run_reconnect_steps(self) -> None:
-        for callback in self._on_reconnect:
-            try:
-                await callback()
-            except BusError as exc:
-                log.warning("bus.reconnect_step_failed %s", exc)
+        steps = (_reconnect_step(callback) for callback in self._on_reconnect)
+        self._reconnect_task = asyncio.gather(*steps)
 
     async def _note_closed(self) -> None:
         self.closed.set()
+
+
+async def _reconnect_step(callback: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await callback()
+    except BusError as exc:
+        log.warning("bus.reconnect_step_failed %s", exc)
