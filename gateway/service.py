@@ -29,6 +29,7 @@ from mesh.bus import Bus, Inlet, Message, Outlet
 from mesh.lifecycle import Exit
 from mesh.settings import GatewaySettings, Settings
 from mesh.store import ConfigView
+from mesh.tasks import first_of
 
 log = logging.getLogger("gateway")
 
@@ -168,9 +169,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> int:
         await gateway.open(sock)
         _settle_memory()
         lifecycle.announce(settings, PROGRAM, url=gateway.url, gateway=gateway.name)
-        lost = asyncio.create_task(bus.closed.wait())
-        stopped = asyncio.create_task(stop.wait())
-        await asyncio.wait({lost, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        await first_of(stop, bus.closed)
         if not stop.is_set():
             return Exit.BROKER_LOST
         late = await gateway.close()

@@ -11,17 +11,17 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Final
 
 from mesh.bus import Bucket, Bus, Entry
 from mesh.errors import BusError
+from mesh.tasks import end
 
 __all__ = ["Bucket", "ConfigView", "Entry"]
 
 log = logging.getLogger("mesh.store")
 
-RETRY_S = 0.2
-CANCEL_AGAIN_S = 0.05
+RETRY_S: Final = 0.2
 OnChange = Callable[[str, bytes | None], None]
 
 
@@ -80,7 +80,7 @@ class ConfigView:
             try:
                 await asyncio.wait({watching, again}, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                await _end({watching, again})
+                await end({watching, again})
             failure = None if watching.cancelled() else watching.exception()
             if failure is not None:  # whatever it was: a view that is not current must become so
                 is_known = isinstance(failure, BusError)
@@ -135,11 +135,3 @@ class ConfigView:
         self.revision = max(self.revision, revision)
         for callback in self._on_applied:
             callback(self.revision)
-
-
-async def _end(tasks: set[asyncio.Task[Any]]) -> None:
-    """Cancel tasks until they are done: the client library swallows a cancellation now and then."""
-    while tasks:
-        for task in tasks:
-            task.cancel()
-        _, tasks = await asyncio.wait(tasks, timeout=CANCEL_AGAIN_S)

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from mesh.tasks import wait_for
 from mesh.wire import GatewayHeartbeat
-from scaler.tasks import wait_for
 
 LIVE_S: Final = 3.0
 FORGET_S: Final = 60.0

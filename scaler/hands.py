@@ -13,6 +13,7 @@ from collections.abc import Coroutine
 from mesh import subjects
 from mesh.errors import MeshError
 from mesh.subjects import WorkerAddress
+from mesh.tasks import end
 from scaler.events import Events
 from scaler.gateways import Gateways
 from scaler.launchers import Launcher, LaunchError
@@ -21,7 +22,6 @@ from scaler.registry import Registry
 from scaler.removal import Removals
 from scaler.situation import Action, Collect, Drain, Kill, Launch, Remove, TakeTraffic
 from scaler.states import Address
-from scaler.tasks import end
 from scaler.traffic import take_all
 
 log = logging.getLogger("scaler.hands")

@@ -18,6 +18,7 @@ from mesh.bus import Bus
 from mesh.errors import MeshError
 from mesh.records import DeploymentRecord
 from mesh.subjects import WorkerAddress
+from mesh.tasks import wait_for
 from scaler.depth import measure
 from scaler.events import Events
 from scaler.hands import Hands
@@ -29,7 +30,6 @@ from scaler.registry import Registry, Stored
 from scaler.removal import Removals
 from scaler.situation import Instance, Plan, Remove, Situation
 from scaler.states import Address, States
-from scaler.tasks import wait_for
 
 log = logging.getLogger("scaler.keeper")
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from mesh.subjects import WorkerAddress
+from mesh.tasks import end
 from scaler.crashes import Crashes, Ending, Pace
 from scaler.endings import ending, may_be_boot_failure
 from scaler.events import Events
@@ -16,7 +17,6 @@ from scaler.launchers import Ended, Running
 from scaler.observe import Observer
 from scaler.situation import Instance
 from scaler.states import Address, States
-from scaler.tasks import end
 
 log = logging.getLogger("scaler.memory")
 

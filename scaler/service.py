@@ -21,6 +21,7 @@ from mesh.lifecycle import Exit
 from mesh.metrics import MetricsServer, new_registry
 from mesh.settings import Settings
 from mesh.streams import ensure_topology
+from mesh.tasks import end, wait_for
 from scaler.api.desk import Desk
 from scaler.api.service import ManagementService
 from scaler.crashes import Pace
@@ -35,7 +36,6 @@ from scaler.metrics import DeploymentPicture, Picture, ScalerCollector, count_st
 from scaler.observe import Observer
 from scaler.registry import Registry
 from scaler.states import States
-from scaler.tasks import end, wait_for
 
 log = logging.getLogger("scaler")
 

@@ -13,10 +13,10 @@ from mesh import subjects
 from mesh.api import Answer, Failure, Nothing, StatusView
 from mesh.bus import Message, Subscription
 from mesh.errors import BusError, CapacityError, MeshError, RequestError, SpecError
+from mesh.tasks import end
 from scaler.api import deployments, endpoints
 from scaler.api.desk import Desk
 from scaler.api.views import status_view
-from scaler.tasks import end
 
 log = logging.getLogger("scaler.api")
 

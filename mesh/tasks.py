@@ -1,4 +1,4 @@
-"""Ending background tasks for sure, and waiting for news with a limit. Ring: adapter."""
+"""Ending background tasks for sure, and waiting for events with a limit. Ring: adapter."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Iterable
 from typing import Any, Final
 
-CANCEL_AGAIN_S: Final = 0.1
+CANCEL_AGAIN_S: Final = 0.05
 
 
 async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
@@ -28,3 +28,13 @@ async def wait_for(event: asyncio.Event, limit_s: float) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(limit_s):
             await event.wait()
+
+
+async def first_of(*events: asyncio.Event) -> None:
+    """Wait until one of several events is set."""
+    waits = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
