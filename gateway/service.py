@@ -25,8 +25,9 @@ from gateway.scoring import Parts, Scoring
 from gateway.server import HttpServer
 from gateway.traffic import TrafficLog
 from mesh import lifecycle, metrics, subjects, wire
+from mesh.address import family_of, host_and_port
 from mesh.bus import Bus, Inlet, Message, Outlet
-from mesh.lifecycle import Exit
+from mesh.exits import Exit
 from mesh.settings import GatewaySettings, Settings
 from mesh.store import ConfigView
 from mesh.tasks import first_of
@@ -61,8 +62,7 @@ class Gateway:
     def url(self) -> str:
         """Where clients reach this gateway."""
         port = self._server.port if self._server is not None else 0
-        host = self._settings.host
-        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        return f"http://{host_and_port(self._settings.host, port)}"
 
     @property
     def in_flight(self) -> int:
@@ -142,8 +142,7 @@ def bind(host: str, port: int) -> socket.socket:
     Raises:
         OSError: the port is taken.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock = socket.socket(family_of(host), socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.setblocking(False)
     sock.bind((host, port))

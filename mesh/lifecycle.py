@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import enum
 import errno
 import logging
 import os
@@ -26,6 +25,7 @@ import uvloop
 from mesh import loglines
 from mesh.bus import Bus
 from mesh.errors import BusError, MeshError, SpecError
+from mesh.exits import Exit
 from mesh.process import Identity
 from mesh.settings import LogSettings, Role, Settings
 
@@ -48,17 +48,6 @@ class StoppedError(MeshError):
     """The program was told to stop before it served."""
 
     code = "stopped"
-
-
-class Exit(enum.IntEnum):
-    """What a program's exit code means."""
-
-    CLEAN = 0
-    CUT_OFF = 1  # work was cut off
-    BAD_SETTINGS = 2
-    NOT_STARTED = 3
-    BROKER_LOST = 4
-    CRASHED = 70
 
 
 def run(program: str, main: Main, *, grace_s: float = GRACE_S) -> int:

@@ -9,18 +9,15 @@ from __future__ import annotations
 import errno
 import logging
 import threading
-from typing import Final, Self
+from typing import Self
 from wsgiref.simple_server import WSGIServer
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-log = logging.getLogger("mesh.metrics")
+from mesh.address import host_and_port
 
-# Seconds; from a fast echo to the longest request timeout there is.
-LATENCY_BUCKETS_S: Final = (
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 180.0,
-)  # fmt: skip
+log = logging.getLogger("mesh.metrics")
 
 
 def new_registry() -> CollectorRegistry:
@@ -41,7 +38,7 @@ class MetricsServer:
     def __init__(self, server: WSGIServer, thread: threading.Thread, host: str) -> None:
         self._server = server
         self._thread = thread
-        self.url = f"http://{host}:{server.server_port}/metrics"
+        self.url = f"http://{host_and_port(host, server.server_port)}/metrics"
 
     def __repr__(self) -> str:
         return f"<MetricsServer {self.url}>"

@@ -1,7 +1,7 @@
 """Cheap counting for hot paths: a histogram without locks, read out at each scrape.
 
-Everything runs on one event loop, so no lock is needed; the Prometheus client reads the numbers
-through a collector in `mesh.metrics`. Ring: values.
+Everything runs on one event loop, so no lock is needed; the `metrics.py` of each program hands the
+numbers to the Prometheus client. Ring: values.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Final
 
+# From a fast echo to the longest request timeout there is.
 LATENCY_BUCKETS_S: Final[tuple[float, ...]] = (
     *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1),
-    *(0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
+    *(0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0),
 )
 
 

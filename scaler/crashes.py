@@ -9,6 +9,8 @@ from typing import Final
 
 import msgspec
 
+from mesh.backoff import backoff_s
+
 TRIES: Final = 3
 STABLE_S: Final = 10.0
 
@@ -21,7 +23,7 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
 
     def boot_delay_s(self, count: int) -> float:
         """Seconds until the next try of a generation that has never served: 0.5, 1, 2."""
-        return min(self.longest_s, self.first_s * 2.0 ** min(count - 1, 20))
+        return backoff_s(count, self.first_s, self.longest_s)
 
     def restart_delay_s(self, count: int) -> float:
         """Seconds until the restart of one that has: none, then 0.5, 1, 2 ... at most 30."""

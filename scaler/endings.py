@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import signal
 from typing import Final
 
+from mesh.exits import Exit, signal_name
 from scaler.crashes import Ending
 from scaler.fleet import Beat
 from scaler.launchers import Ended
 
-BOOT_FAILED: Final = 3
 CODES: Final[dict[int, str]] = {
-    0: "stopped without being asked to",
-    2: "refused its settings",
-    BOOT_FAILED: "could not start",
-    4: "lost the broker for good",
+    Exit.CLEAN: "stopped without being asked to",
+    Exit.BAD_SETTINGS: "refused its settings",
+    Exit.NOT_STARTED: "could not start",
+    Exit.BROKER_LOST: "lost the broker for good",
 }
+DRAINED: Final = (Exit.CLEAN, Exit.CUT_OFF)
 LONGEST_REASON: Final = 4000
 
 
@@ -24,7 +24,7 @@ def may_be_boot_failure(ended: Ended) -> bool:
 
     The code alone does not tell: a worker that found no broker ends with the same one.
     """
-    return ended.code in (BOOT_FAILED, None)
+    return ended.code in (Exit.NOT_STARTED, None)
 
 
 def ending(ended: Ended, beat: Beat | None, told: str, now_s: float) -> Ending | None:
@@ -36,7 +36,7 @@ def ending(ended: Ended, beat: Beat | None, told: str, now_s: float) -> Ending |
         told: why it says it could not start, if it said so.
         now_s: the present.
     """
-    draining = beat is not None and beat.said.state == "draining" and ended.code in (0, 1, None)
+    draining = beat is not None and beat.said.state == "draining" and ended.code in (*DRAINED, None)
     if ended.running.draining_since_s is not None or draining:
         return None
     ready_at_s = beat.ready_at_s if beat is not None else None
@@ -62,8 +62,5 @@ def code_text(code: int | None) -> str:
     if code is None:
         return "ended"
     if code < 0:
-        try:
-            return f"killed by {signal.Signals(-code).name}"
-        except ValueError:
-            return f"killed by signal {-code}"
+        return f"killed by {signal_name(-code)}"
     return f"exited with code {code}" + (f", {CODES[code]}" if code in CODES else "")

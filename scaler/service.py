@@ -17,7 +17,7 @@ from typing import Final
 from mesh import lifecycle, subjects
 from mesh.bus import Bucket, Bus
 from mesh.errors import BusError
-from mesh.lifecycle import Exit
+from mesh.exits import Exit
 from mesh.metrics import MetricsServer, new_registry
 from mesh.settings import Settings
 from mesh.streams import ensure_topology

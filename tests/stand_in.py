@@ -17,6 +17,7 @@ from mesh import lifecycle
 from mesh.embedded.daemon import detached_main
 from mesh.embedded.folder import StateFolder
 from mesh.embedded.programs import Program
+from mesh.exits import Exit
 from mesh.process import Identity
 from mesh.settings import Settings, read_settings
 
@@ -54,7 +55,7 @@ async def work(stop: asyncio.Event, ready: int) -> int:
     """Say that it runs, and live until told to stop."""
     os.write(ready, b"1")
     await stop.wait()
-    return lifecycle.Exit.CLEAN
+    return Exit.CLEAN
 
 
 async def serve(stop: asyncio.Event, options: argparse.Namespace) -> int:
@@ -66,7 +67,7 @@ async def serve(stop: asyncio.Event, options: argparse.Namespace) -> int:
     await stop.wait()
     if os.environ.get("STAND_IN_GATEWAY") == "stubborn" and lifecycle.name("") == "gateway":
         await asyncio.Event().wait()
-    return lifecycle.Exit.CLEAN
+    return Exit.CLEAN
 
 
 def main() -> int:

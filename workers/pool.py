@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from mesh.backoff import backoff_s
 from mesh.errors import BootError
 from workers.exchange import Callbacks, Exit, Outcome, RunRequest
 from workers.launch import RunnerConfig
@@ -31,9 +32,7 @@ EXPIRED: Final = 408
 
 def restart_delay_s(crashes: int) -> float:
     """How long to wait before a start, after so many crashes in a row; none after the first."""
-    if crashes <= 1:
-        return 0.0
-    return float(min(DELAY_LIMIT_S, FIRST_DELAY_S * 2 ** min(crashes - 2, 10)))
+    return backoff_s(crashes - 1, FIRST_DELAY_S, DELAY_LIMIT_S) if crashes > 1 else 0.0
 
 
 def _log_end(keeper: asyncio.Task[None]) -> None:

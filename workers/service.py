@@ -17,29 +17,29 @@ from typing import Final
 from mesh import lifecycle, subjects, wire
 from mesh.bus import Bucket, Bus, Message
 from mesh.errors import BootError, BusError, MeshError
-from mesh.lifecycle import Exit
+from mesh.exits import Exit
 from mesh.metrics import MetricsServer, new_registry
 from mesh.settings import Settings
 from mesh.subjects import ATTEMPTS_BUCKET, WorkerAddress
+from mesh.tasks import first_of
 from mesh.wire import Cancel, Event
 from workers.attempts import Attempts
 from workers.beat import Heart
 from workers.clock import BrokerClock, Sample, parse_broker_time
 from workers.consume import Consumer
+from workers.exchange import Callbacks
 from workers.initialize import load_instance, prepare
 from workers.instance import Instance
 from workers.logs import LogShipper
 from workers.metrics import WorkerCollector
 from workers.outbox import Outbox
 from workers.pool import Pool
-from workers.supervise import Callbacks
 
 log = logging.getLogger("workers")
 
 SWEEP_S: Final = 0.1
 CLOCK_S: Final = 5.0
 BOOT_FAILURES: Final = 3
-NOT_BOOTED: Final = 3
 
 
 class Worker:
@@ -135,7 +135,7 @@ class Worker:
         await self._heart.become("failed", error.message)
         await self._tell("InitFailed", error.message)
         await self._logs.flush()
-        return NOT_BOOTED
+        return Exit.NOT_STARTED
 
     async def _serve(self, pool: Pool, stop: asyncio.Event) -> int:
         address = self._instance.address
@@ -147,7 +147,7 @@ class Worker:
             await self._consumer.start()
             await self._heart.become("ready")
             await self._tell("Ready", "")
-            await _first_of(stop, self._bus.closed, self._hopeless)
+            await first_of(stop, self._bus.closed, self._hopeless)
             cut_off = await self._drain(pool) if not self._bus.closed.is_set() else 1
             for task in tasks:
                 task.cancel()
@@ -218,13 +218,6 @@ class Worker:
             await self._bus.publish(
                 subjects.event(address.endpoint, address.deployment), wire.encode(event)
             )
-
-
-async def _first_of(*events: asyncio.Event) -> None:
-    waits = [asyncio.ensure_future(event.wait()) for event in events]
-    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    for wait in waits:
-        wait.cancel()
 
 
 async def run_worker(

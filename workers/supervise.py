@@ -14,6 +14,7 @@ from collections import deque
 from typing import Final, NamedTuple
 
 from mesh.errors import BootError
+from mesh.exits import signal_name
 from mesh.wire import LogLine
 from workers.channel import Channel
 from workers.console import ConsolePipe
@@ -256,4 +257,4 @@ class RunnerProcess:
 def _describe(code: int) -> str:
     if code >= 0:
         return f"the runner ended with exit code {code}"
-    return f"the runner was ended by {signal.Signals(-code).name}"
+    return f"the runner was ended by {signal_name(-code)}"

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from mesh import streams
+from mesh.address import family_of, host_and_port
 from mesh.bus import Bus, NoRespondersError
 from mesh.embedded.child import Facts, Launched, NotStartedError
 from mesh.embedded.folder import BrokerRecord, StateFolder
@@ -52,8 +53,7 @@ def new_users() -> dict[Role, NatsUser]:
 
 def is_free(host: str, port: int) -> bool:
     """Tell whether a server could listen there now."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
+    with socket.socket(family_of(host)) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
@@ -121,10 +121,8 @@ class EmbeddedBroker:
 
     async def _ready(self) -> Facts:
         self._port = await self._listening_port()
-        host = f"[{self._nats.host}]" if ":" in self._nats.host else self._nats.host
-        self.record = msgspec.structs.replace(
-            self.record, url=f"nats://{host}:{self._port}", port=self._port
-        )
+        url = f"nats://{host_and_port(self._nats.host, self._port)}"
+        self.record = msgspec.structs.replace(self.record, url=url, port=self._port)
         self._folder.write("nats", self.record, mode=0o600)
         await check(self.record.access("admin"), self._nats.connect_timeout_s)
         return {"url": self.record.url}

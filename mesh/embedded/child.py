@@ -12,10 +12,11 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Literal, NamedTuple
 
+from mesh.backoff import backoff_s
 from mesh.embedded.folder import ProgramView
 from mesh.embedded.reaper import Running
 from mesh.errors import MeshError
-from mesh.lifecycle import Exit
+from mesh.exits import Exit, signal_name
 from mesh.settings import SupervisorSettings
 
 log = logging.getLogger("mesh.embedded.child")
@@ -43,19 +44,9 @@ class Launched(NamedTuple):
 Launch = Callable[[], Launched]
 
 
-def back_off_s(ends: int, limits: SupervisorSettings) -> float:
-    """How long to wait before a program that has ended `ends` times in a row starts again."""
-    return min(limits.restart_max_s, limits.restart_min_s * 2.0 ** min(ends - 1, 30))
-
-
 def why(code: int) -> str:
     """Say how a process ended, in words."""
-    if code >= 0:
-        return f"exit code {code}"
-    try:
-        return f"signal {signal.Signals(-code).name}"
-    except ValueError:
-        return f"signal {-code}"
+    return f"exit code {code}" if code >= 0 else f"killed by {signal_name(-code)}"
 
 
 class Child:
@@ -121,7 +112,7 @@ class Child:
             if serving.done():
                 return serving.result()
             if running.ended.done():
-                raise NotStartedError(f"it ended with {why(running.ended.result())}")
+                raise NotStartedError(f"it ended: {why(running.ended.result())}")
             raise NotStartedError(f"it did not serve within {timeout_s:g} s")
         finally:
             serving.cancel()
@@ -135,7 +126,7 @@ class Child:
             if time.monotonic() - since_s > self._limits.restart_reset_s:
                 ends = 0
             ends += 1
-            delay_s = back_off_s(ends, self._limits)
+            delay_s = backoff_s(ends, self._limits.restart_min_s, self._limits.restart_max_s)
             self._set("restarting")
             log.warning("up.ended name=%s reason=%r restart_in_s=%g", self.name, reason, delay_s)
             await asyncio.sleep(delay_s)

@@ -23,7 +23,7 @@ from mesh.embedded.programs import write_settings
 from mesh.embedded.reaper import PACKAGES
 from mesh.embedded.supervise import OnReady, Programs, supervise
 from mesh.errors import MeshError, SpecError, error_class
-from mesh.lifecycle import Exit
+from mesh.exits import Exit
 from mesh.settings import Settings
 
 LOG_LIMIT_BYTES: Final = 16 << 20

@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from mesh import lifecycle
+from mesh.address import family_of
 from mesh.embedded.broker import is_free
 from mesh.embedded.child import Facts, Launched, Stage
 from mesh.embedded.folder import StateFolder
@@ -77,7 +78,7 @@ def gateway_ports(folder: StateFolder, settings: Settings) -> list[int]:
 
 def free_port(host: str) -> int:
     """Return a port that nobody has now."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+    with socket.socket(family_of(host)) as probe:
         probe.bind((host, 0))
         port: int = probe.getsockname()[1]
         return port

@@ -26,7 +26,7 @@ from mesh.embedded.child import Child, NotStartedError
 from mesh.embedded.folder import BrokerRecord, MeshRecord, StateFolder
 from mesh.embedded.programs import Program
 from mesh.embedded.reaper import Reaper
-from mesh.lifecycle import Exit
+from mesh.exits import Exit
 from mesh.process import Identity, become_subreaper, wait_gone
 from mesh.settings import Settings
 

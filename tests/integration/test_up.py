@@ -148,7 +148,7 @@ async def test_a_killed_program_comes_back(up, name):
     os.kill(mesh.pid(name), signal.SIGKILL)
     log = mesh.until(f"up.restarted name={name}")
 
-    assert any("signal SIGKILL" in line for line in log)
+    assert any("killed by SIGKILL" in line for line in log)
     assert others < {one.pid for one in mesh.folder.leftovers()}
     assert mesh.folder.mesh().nats_url == mesh.started.record.nats_url
     assert mesh.stop()[0] == 0
@@ -211,7 +211,7 @@ def test_a_program_that_does_not_start_ends_the_start(up):
     mesh = up(STAND_IN_GATEWAY="broken")
 
     assert mesh.started.code == "not_started"
-    assert "gateway did not start: it ended with exit code 2" in mesh.started.message
+    assert "gateway did not start: it ended: exit code 2" in mesh.started.message
     assert mesh.process.wait() == 3
     assert mesh.folder.leftovers() == []
 

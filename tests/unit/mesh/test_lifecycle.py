@@ -12,7 +12,7 @@ import pytest
 
 from mesh import lifecycle
 from mesh.errors import BusError, SpecError
-from mesh.lifecycle import Exit
+from mesh.exits import Exit
 from mesh.settings import load_settings
 
 
