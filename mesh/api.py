@@ -14,6 +14,8 @@ from mesh.records import Artifact, ProvisioningState
 from mesh.spec.deployment import DeploymentSpec
 from mesh.spec.endpoint import EndpointSpec
 
+KeyType = Literal["primary", "secondary"]
+
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why a verb was refused: `code` is that of a `mesh.errors` class."""
@@ -87,7 +89,7 @@ class RegenerateKeys(msgspec.Struct, frozen=True, kw_only=True):
     """Replace one key, by a given or a random one. Verb: endpoint.regenerate_keys."""
 
     name: str
-    key_type: Literal["primary", "secondary"] = "primary"
+    key_type: KeyType = "primary"
     key_value: str | None = None
 
 

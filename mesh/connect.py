@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mesh.embedded.folder import BrokerRecord, StateFolder
 from mesh.errors import BusError
-from mesh.settings import BrokerAccess, NatsUser, inbox_prefix, state_dir
+from mesh.settings import NOBODY, BrokerAccess, NatsUser, state_dir
 
 
 def broker_access(
@@ -34,10 +34,7 @@ def broker_access(
     env = os.environ if environ is None else environ
     url = nats_url or ("" if folder else env.get("NATS_URL", ""))
     if url:
-        who = user_of(env)
-        return BrokerAccess(
-            url=url, user=who.user, password=who.password, inbox_prefix=inbox_prefix("admin")
-        )
+        return BrokerAccess.of(url, user_of(env), "admin")
     held = StateFolder(state_dir(str(folder or env.get("MESH_STATE_DIR", ""))))
     record = held.read("nats", BrokerRecord)
     if record is None or not record.url or not held.is_held():
@@ -50,4 +47,4 @@ def user_of(environ: Mapping[str, str]) -> NatsUser:
     for prefix in ("MESH_", ""):
         if user := environ.get(f"{prefix}NATS_USER"):
             return NatsUser(user=user, password=environ.get(f"{prefix}NATS_PASSWORD", ""))
-    return NatsUser(user="", password="")
+    return NOBODY

@@ -23,9 +23,11 @@ import msgspec
 import uvloop
 
 from mesh import loglines
+from mesh.access import sign_in
 from mesh.bus import Bus
 from mesh.errors import BusError, MeshError, SpecError
 from mesh.exits import Exit
+from mesh.jsonfile import write_record
 from mesh.process import Identity
 from mesh.settings import LogSettings, Role, Settings
 
@@ -84,17 +86,8 @@ async def connect(settings: Settings, role: Role, program: str) -> Bus:
         BusError: no server answered in time, it refused us, or it is too old.
         StoppedError: the program was told to stop meanwhile.
     """
-    access = settings.access(role)
-    connecting = asyncio.ensure_future(
-        Bus.connect(
-            access.url,
-            name=program,
-            user=access.user,
-            password=access.password,
-            inbox_prefix=access.inbox_prefix,
-            timeout_s=settings.nats.connect_timeout_s,
-        )
-    )
+    signing_in = sign_in(settings.access(role), program, settings.nats.connect_timeout_s)
+    connecting = asyncio.ensure_future(signing_in)
     stopping = asyncio.ensure_future(_own_stop.get(asyncio.Event()).wait())
     try:
         await asyncio.wait({connecting, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -134,16 +127,6 @@ def announce(settings: Settings, program: str, **facts: Any) -> None:
         with contextlib.suppress(OSError):  # nobody waits any more
             os.write(int(fd), msgspec.json.encode(record) + b"\n")
             os.close(int(fd))
-
-
-def write_record(path: Path, record: Any, *, mode: int = 0o644) -> None:
-    """Replace a JSON file in one step: readers see the old one or the new one, whole."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    data = record if isinstance(record, bytes) else msgspec.json.encode(record)
-    fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(fd, "wb") as file:
-        file.write(data)
-    partial.replace(path)
 
 
 def lifeline_fds() -> tuple[int, ...]:

@@ -14,10 +14,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Self
 
 from mesh import api, subjects
-from mesh.api import Credentials, DeploymentView, EndpointView, StatusView
+from mesh.access import sign_in
+from mesh.api import Credentials, DeploymentView, EndpointView, KeyType, StatusView
 from mesh.bus import Bus
 from mesh.connect import broker_access
 from mesh.console import ConsoleLine, LogQuery, read_console
@@ -35,6 +36,7 @@ __all__ = [
     "DeploymentWatch",
     "EndpointView",
     "Folders",
+    "KeyType",
     "LogQuery",
     "Management",
     "OnUpload",
@@ -43,8 +45,6 @@ __all__ = [
 ]
 
 VERB_TIMEOUT_S: Final = 30.0
-
-KeyType = Literal["primary", "secondary"]
 
 
 class Management:
@@ -82,15 +82,7 @@ class Management:
             BusError: no mesh runs there.
         """
         access = broker_access(state_dir, nats_url)
-        bus = await Bus.connect(
-            access.url,
-            name="mesh-management",
-            user=access.user,
-            password=access.password,
-            inbox_prefix=access.inbox_prefix,
-            timeout_s=connect_timeout_s,
-        )
-        return cls(bus)
+        return cls(await sign_in(access, "mesh-management", connect_timeout_s))
 
     async def __aenter__(self) -> Self:
         return self

@@ -50,6 +50,9 @@ class NatsUser(Section, frozen=True, kw_only=True):
     password: str
 
 
+NOBODY: Final = NatsUser(user="", password="")
+
+
 class NatsSettings(Section, frozen=True, kw_only=True):
     """The broker: `url` empty means the embedded one, which the other keys describe."""
 
@@ -112,6 +115,11 @@ class BrokerAccess(msgspec.Struct, frozen=True, kw_only=True):
     password: str = ""
     inbox_prefix: str = "_INBOX"
 
+    @classmethod
+    def of(cls, url: str, who: NatsUser, role: Role) -> BrokerAccess:
+        """Return how `who`, in this role, reaches the broker at `url`."""
+        return cls(url=url, user=who.user, password=who.password, inbox_prefix=inbox_prefix(role))
+
 
 class Settings(Section, frozen=True, kw_only=True):
     """Everything an operator may choose."""
@@ -126,13 +134,7 @@ class Settings(Section, frozen=True, kw_only=True):
 
     def access(self, role: Role) -> BrokerAccess:
         """Return how a program of `role` reaches the broker."""
-        who = self.nats.users.get(role, NatsUser(user="", password=""))
-        return BrokerAccess(
-            url=self.nats.url,
-            user=who.user,
-            password=who.password,
-            inbox_prefix=inbox_prefix(role),
-        )
+        return BrokerAccess.of(self.nats.url, self.nats.users.get(role, NOBODY), role)
 
     def to_json(self) -> bytes:
         """Return the whole value as JSON, passwords included."""

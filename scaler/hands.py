@@ -12,9 +12,9 @@ from collections.abc import Coroutine
 
 from mesh import subjects
 from mesh.errors import MeshError
+from mesh.events import Events
 from mesh.subjects import WorkerAddress
 from mesh.tasks import end
-from scaler.events import Events
 from scaler.gateways import Gateways
 from scaler.launchers import Launcher, LaunchError
 from scaler.memory import Memory

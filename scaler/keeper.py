@@ -16,11 +16,11 @@ from typing import Final
 from mesh import subjects
 from mesh.bus import Bus
 from mesh.errors import MeshError
+from mesh.events import Events
 from mesh.records import DeploymentRecord
 from mesh.subjects import WorkerAddress
 from mesh.tasks import wait_for
 from scaler.depth import measure
-from scaler.events import Events
 from scaler.hands import Hands
 from scaler.launchers import Launcher
 from scaler.memory import Memory

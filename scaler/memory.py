@@ -8,11 +8,11 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Final
 
+from mesh.events import Events
 from mesh.subjects import WorkerAddress
 from mesh.tasks import end
 from scaler.crashes import Crashes, Ending, Pace
 from scaler.endings import ending, may_be_boot_failure
-from scaler.events import Events
 from scaler.launchers import Ended, Running
 from scaler.observe import Observer
 from scaler.situation import Instance

@@ -13,9 +13,9 @@ from msgspec.structs import replace
 
 from mesh import subjects
 from mesh.bus import Bucket, Bus
+from mesh.events import Events
 from mesh.records import DeploymentRecord
 from mesh.streams import delete_stream
-from scaler.events import Events
 from scaler.gateways import Gateways
 from scaler.registry import Registry, Stored
 from scaler.states import States

@@ -17,6 +17,7 @@ from typing import Final
 from mesh import lifecycle, subjects
 from mesh.bus import Bucket, Bus
 from mesh.errors import BusError
+from mesh.events import Events
 from mesh.exits import Exit
 from mesh.metrics import MetricsServer, new_registry
 from mesh.settings import Settings
@@ -26,7 +27,6 @@ from scaler.api.desk import Desk
 from scaler.api.service import ManagementService
 from scaler.crashes import Pace
 from scaler.depth import Depths
-from scaler.events import Events
 from scaler.gateways import FIRST_BEATS_S
 from scaler.keeper import Keeper, Parts
 from scaler.launchers.process import Command, ProcessLauncher

@@ -8,9 +8,9 @@ from typing import Final
 from msgspec.structs import replace
 
 from mesh import subjects
+from mesh.events import Events
 from mesh.records import EndpointRecord
 from mesh.spec.endpoint import EndpointSpec
-from scaler.events import Events
 from scaler.gateways import Gateways
 from scaler.registry import Registry, require_deployment, require_endpoint
 

@@ -18,6 +18,7 @@ from mesh.embedded.daemon import detached_main
 from mesh.embedded.folder import StateFolder
 from mesh.embedded.programs import Program
 from mesh.exits import Exit
+from mesh.jsonfile import write_record
 from mesh.process import Identity
 from mesh.settings import Settings, read_settings
 
@@ -47,7 +48,7 @@ def start_worker(settings: Settings, index: int) -> None:
         pass_fds=(writer, *lifecycle.lifeline_fds()),
         env=os.environ | {lifecycle.NAME_ENV: "worker"},
     )
-    lifecycle.write_record(record, Identity.of(worker.pid))
+    write_record(record, Identity.of(worker.pid))
     os.read(reader, 1)
 
 

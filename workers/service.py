@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
@@ -17,12 +16,13 @@ from typing import Final
 from mesh import lifecycle, subjects, wire
 from mesh.bus import Bucket, Bus, Message
 from mesh.errors import BootError, BusError, MeshError
+from mesh.events import Events
 from mesh.exits import Exit
 from mesh.metrics import MetricsServer, new_registry
 from mesh.settings import Settings
 from mesh.subjects import ATTEMPTS_BUCKET, WorkerAddress
 from mesh.tasks import first_of
-from mesh.wire import Cancel, Event
+from mesh.wire import Cancel
 from workers.attempts import Attempts
 from workers.beat import Heart
 from workers.clock import BrokerClock, Sample, parse_broker_time
@@ -204,20 +204,11 @@ class Worker:
             self._consumer.cancel(cancel.request_id)
 
     async def _tell(self, name: str, text: str) -> None:
-        address = self._instance.address
-        event = Event(
-            endpoint=address.endpoint,
-            deployment=address.deployment,
-            instance=address.instance,
-            name=name,
-            message=text,
-            generation=self._instance.record.generation,
-            at_s=time.time(),
+        endpoint, deployment, instance = self._instance.address
+        generation = self._instance.record.generation
+        await Events(self._bus).tell(
+            name, endpoint, deployment, text, generation=generation, instance=instance
         )
-        with contextlib.suppress(BusError):
-            await self._bus.publish(
-                subjects.event(address.endpoint, address.deployment), wire.encode(event)
-            )
 
 
 async def run_worker(

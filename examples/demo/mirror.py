@@ -9,6 +9,7 @@ from urllib.parse import urljoin
 from prometheus_client.parser import text_string_to_metric_families
 
 from mesh import subjects, wire
+from mesh.access import sign_in
 from mesh.bus import Bus
 from mesh.connect import broker_access
 from mesh.history import read
@@ -35,14 +36,7 @@ def shadow_answers(endpoint: str, deployment: str, expected: int) -> Counter[str
 
 
 async def _shadow_answers(endpoint: str, deployment: str, expected: int) -> Counter[str]:
-    access = broker_access()
-    bus = await Bus.connect(
-        access.url,
-        name="demo",
-        user=access.user,
-        password=access.password,
-        inbox_prefix=access.inbox_prefix,
-    )
+    bus = await sign_in(broker_access(), "demo")
     try:
         async with asyncio.timeout(WAIT_S):
             return await _count_answers(bus, subjects.shadow(endpoint, deployment), expected)

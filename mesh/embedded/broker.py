@@ -20,8 +20,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from mesh import streams
+from mesh.access import sign_in
 from mesh.address import family_of, host_and_port
-from mesh.bus import Bus, NoRespondersError
+from mesh.bus import NoRespondersError
 from mesh.embedded.child import Facts, Launched, NotStartedError
 from mesh.embedded.folder import BrokerRecord, StateFolder
 from mesh.embedded.permissions import authorization
@@ -165,14 +166,7 @@ async def check(access: BrokerAccess, timeout_s: float) -> None:
         NotStartedError: it does not, and why.
     """
     try:
-        bus = await Bus.connect(
-            access.url,
-            name="mesh-up",
-            user=access.user,
-            password=access.password,
-            inbox_prefix=access.inbox_prefix,
-            timeout_s=timeout_s,
-        )
+        bus = await sign_in(access, "mesh-up", timeout_s)
         try:
             await streams.ensure_topology(bus)
         finally:

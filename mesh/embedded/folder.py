@@ -16,9 +16,9 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from mesh.lifecycle import write_record
+from mesh.jsonfile import write_record
 from mesh.process import Identity
-from mesh.settings import BrokerAccess, NatsUser, Role, inbox_prefix
+from mesh.settings import NOBODY, BrokerAccess, NatsUser, Role
 
 _T = TypeVar("_T")
 
@@ -69,10 +69,7 @@ class BrokerRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     def access(self, role: Role) -> BrokerAccess:
         """Return how `role` signs in."""
-        who = self.users.get(role, NatsUser(user="", password=""))
-        return BrokerAccess(
-            url=self.url, user=who.user, password=who.password, inbox_prefix=inbox_prefix(role)
-        )
+        return BrokerAccess.of(self.url, self.users.get(role, NOBODY), role)
 
 
 class StateFolder:

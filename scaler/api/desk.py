@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 from mesh.bus import Bucket, Bus
 from mesh.errors import SpecError
+from mesh.events import Events
 from mesh.spec.violation import Violation, raise_violations
 from scaler.depth import Depths
-from scaler.events import Events
 from scaler.keeper import Parts
 from scaler.observe import Observer
 from scaler.registry import Registry

@@ -9,7 +9,7 @@ from typing import IO, Final
 
 import msgspec
 
-from mesh import lifecycle
+from mesh.jsonfile import write_record
 from mesh.process import Identity
 from mesh.subjects import WorkerAddress
 
@@ -73,7 +73,7 @@ class Ledger:
 
     def write(self, record: InstanceRecord) -> None:
         """Write a record in one step."""
-        lifecycle.write_record(self._record_path(record.address), record)
+        write_record(self._record_path(record.address), record)
 
     def remove(self, address: WorkerAddress) -> None:
         """Remove a record; harmless if there is none."""

@@ -136,17 +136,6 @@ def test_a_program_announces_itself_once(monkeypatch, tmp_path):
     os.close(reader)
 
 
-def test_a_record_is_replaced_whole(tmp_path):
-    """No reader ever sees half of it, and no other file is left."""
-    path = tmp_path / "a.json"
-    lifecycle.write_record(path, {"a": 1}, mode=0o600)
-    lifecycle.write_record(path, b"{}", mode=0o600)
-
-    assert path.read_bytes() == b"{}"
-    assert [one.name for one in tmp_path.iterdir()] == ["a.json"]
-    assert path.stat().st_mode & 0o777 == 0o600
-
-
 def test_a_busy_loop_does_not_outlive_its_grace():
     """A program that hangs while it drains is ended from outside its loop."""
     code = (

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from mesh.embedded.folder import BrokerRecord, MeshRecord, ProgramView, StateFolder
-from mesh.lifecycle import write_record
+from mesh.jsonfile import write_record
 from mesh.process import Identity
 from mesh.settings import NatsUser
 

@@ -10,7 +10,7 @@ from mesh.bus import Bus
 from mesh.errors import BusError
 from mesh.wire import Event
 
-log = logging.getLogger("scaler.events")
+log = logging.getLogger("mesh.events")
 
 
 class Events:
