@@ -10,8 +10,7 @@ import asyncio
 import logging
 from typing import Final, Protocol
 
-from mesh import topology, wire
-from mesh.errors import BusError
+from mesh import topology
 from mesh.settle import Again, settle_crash
 from mesh.subjects import LANES, Lane
 from workers.answer import Speaker, joined_reply
@@ -25,7 +24,8 @@ from workers.policy import LOWER_LANES, interactive_batch, lower_batch, prefetch
 from workers.pull import Delivery, Puller
 from workers.supervise import Exit, Outcome, RunRequest
 from workers.tally import WorkerTally
-from workers.work import Malformed, Work, decode, malformed_work
+from workers.trial import Trials
+from workers.work import Malformed, Work, decode, malformed_work, run_request
 
 log = logging.getLogger("workers.consume")
 
@@ -73,7 +73,6 @@ class Consumer:
         self._instance = instance
         self._spec = spec
         self._runners: Runners = NoRunners()
-        self._attempts = attempts
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._puller = Puller(instance.bus, instance.stream, self.deliver)
@@ -90,6 +89,7 @@ class Consumer:
         self.tally = WorkerTally()
         speaker = Speaker(instance.address, instance.record.generation)
         self._end = Endings(instance.bus, outbox, attempts, speaker, self.tally)
+        self._trials = Trials(attempts, self._end, spec.mesh.max_attempts)
 
     def __repr__(self) -> str:
         return f"<Consumer {self._instance.stream} {self.desk!r}>"
@@ -142,6 +142,19 @@ class Consumer:
         if isinstance(work, Malformed):
             self._end.bury(malformed_work(delivery, now_s), f"not a request: {work.reason}", 0)
             return
+        if work.is_redelivered:
+            self._end.spawn(self._accept_redelivered(work))
+            return
+        self.desk.accept(work, now_s)
+        self._start_more(now_s)
+
+    async def _accept_redelivered(self, work: Work) -> None:
+        if not await self._trials.examine(work):
+            return
+        if self._stopping:
+            self._end.hand_back(work)
+            return
+        now_s = self._loop.time()
         self.desk.accept(work, now_s)
         self._start_more(now_s)
 
@@ -149,46 +162,27 @@ class Consumer:
         desk = self.desk
         if self._runners.is_ready:
             while (work := desk.start_next(now_s)) is not None:
-                if work.deadline_s > now_s:
-                    self._run(work)
-                else:
-                    desk.finish(work.number, now_s)
-                    self._end.let_go(work, "expired")
-            if desk.suspects and (suspect := desk.start_suspect(now_s)) is not None:
-                self._end.spawn(self._run_suspect(suspect))
+                self._begin(work, now_s)
+            while desk.suspects and (suspect := desk.start_suspect(now_s)) is not None:
+                self._begin(suspect, now_s)
         if self._puller.credit["interactive"] <= desk.load.slots:
             self._demand.set()
         if self._stopping and not len(desk):
             self._idle.set()
 
-    def _run(self, work: Work) -> None:
-        headers = work.headers
-        self._runners.submit(
-            RunRequest(
-                number=work.number,
-                request_id=work.request_id,
-                method=headers.get(wire.METHOD, "POST"),
-                path=headers.get(wire.PATH, "/score"),
-                content_type=headers.get(wire.CONTENT_TYPE, ""),
-                headers=headers.get(wire.HTTP, "").encode(),
-                body=work.body,
-                deadline_s=work.deadline_s,
-            )
-        )
+    def _begin(self, work: Work, now_s: float) -> None:
+        if work.deadline_s <= now_s:
+            self.desk.finish(work.number, now_s)
+            self._end.let_go(work, "expired")
+        elif work.is_redelivered:
+            self._end.spawn(self._record_and_run(work))
+        else:
+            self._runners.submit(run_request(work))
 
-    async def _run_suspect(self, work: Work) -> None:
-        """Run a redelivered request alone, its attempt recorded first."""
-        try:
-            begun = await self._attempts.read(work.seq)
-            work.attempt = begun + 1
-            if begun < self._spec.mesh.max_attempts:
-                await self._attempts.write(work.seq, work.attempt)
-                self._run(work)
-                return
-            self._end.bury(work, f"its worker died with it {begun} times", begun)
-        except BusError as exc:
-            log.warning("consume.attempt_unrecorded request=%s %s", work.request_id, exc)
-            self._end.hand_back(work)
+    async def _record_and_run(self, work: Work) -> None:
+        if await self._trials.record(work):
+            self._runners.submit(run_request(work))
+            return
         self.desk.finish(work.number, self._loop.time())
         self._start_more(self._loop.time())
 

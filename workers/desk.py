@@ -1,11 +1,14 @@
-"""The instance's desk: which requests wait, which run, and which must run alone.
+"""The instance's desk: which requests wait, which run, and which must run apart from the others.
 
+Most suspects are only neighbours of the one that brought a runner down, so a few are tried together
+and the time of many is not added up; the last try, on which a request is given up, is made alone.
 Every change of state is a sync method without I/O that returns what to do; `workers.consume`
 does it. Ring: decisions.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -16,14 +19,15 @@ from workers.work import Work
 
 
 class Desk:
-    """Requests in hand. A redelivered one is a suspect: it runs alone, when all else is done."""
+    """Requests in hand. Suspects run when all else is done, in groups of the slots' square root."""
 
     def __init__(self, slots: int) -> None:
         self._waiting: dict[Lane, deque[Work]] = {lane: deque() for lane in LANES}
         self._by_id: dict[str, Work] = {}
         self.running: dict[int, Work] = {}
         self.suspects: deque[Work] = deque()
-        self.alone: Work | None = None
+        self._tried: dict[int, Work] = {}  # suspects that run
+        self._together = math.isqrt(slots)
         self.load = Load(slots=slots)
 
     def __repr__(self) -> str:
@@ -46,7 +50,7 @@ class Desk:
             self.load.interactive_at_s = now_s
         if work.request_id:
             self._by_id[work.request_id] = work
-        if work.is_redelivered:
+        if work.is_suspect:
             self.suspects.append(work)
         else:
             self._waiting[work.lane].append(work)
@@ -57,7 +61,7 @@ class Desk:
 
         While a suspect waits nothing else starts, so that its turn comes.
         """
-        if self.suspects or self.alone is not None or self.load.busy >= self.load.slots:
+        if self.suspects or self._tried or self.load.busy >= self.load.slots:
             return None
         for lane in LANES:
             if queue := self._waiting[lane]:
@@ -67,12 +71,21 @@ class Desk:
         return None
 
     def start_suspect(self, now_s: float) -> Work | None:
-        """Take the next suspect to run alone, None if there is none or others still run."""
-        if not self.suspects or self.running or self.alone is not None:
+        """Take the next suspect to run, None if there is none, or it has to wait for others."""
+        tried = self._tried
+        if not self.suspects or len(self.running) > len(tried):
             return None
-        self.alone = self.suspects.popleft()
-        self._start(self.alone, now_s)
-        return self.alone
+        suspect = self.suspects[0]
+        if tried and (
+            suspect.is_last_try
+            or len(tried) >= self._together
+            or any(work.is_last_try for work in tried.values())
+        ):
+            return None
+        self.suspects.popleft()
+        tried[suspect.number] = suspect
+        self._start(suspect, now_s)
+        return suspect
 
     def _start(self, work: Work, now_s: float) -> None:
         work.started_s = now_s
@@ -90,8 +103,7 @@ class Desk:
         work = self.running.pop(number, None)
         if work is None:
             return None
-        if work is self.alone:
-            self.alone = None
+        self._tried.pop(number, None)
         self._by_id.pop(work.request_id, None)
         load = self.load
         if load.busy >= load.slots:
@@ -104,7 +116,7 @@ class Desk:
         work = self.finish(number, now_s)
         if work is not None:
             self._by_id[work.request_id] = work
-            (self.suspects if work.is_redelivered else self._waiting[work.lane]).appendleft(work)
+            (self.suspects if work.is_suspect else self._waiting[work.lane]).appendleft(work)
             self.load.waiting += 1
         return work
 
@@ -115,7 +127,7 @@ class Desk:
     def drop(self, works: Iterable[Work]) -> None:
         """Let go of requests that wait; those that run are left alone."""
         for work in works:
-            queue = self.suspects if work.is_redelivered else self._waiting[work.lane]
+            queue = self.suspects if work.is_suspect else self._waiting[work.lane]
             if work in queue:
                 queue.remove(work)
                 self._by_id.pop(work.request_id, None)

@@ -10,6 +10,7 @@ import msgspec
 from mesh import subjects, wire
 from mesh.subjects import Lane, WorkerAddress
 from workers.clock import BrokerClock
+from workers.exchange import DEFAULT_PATH, RunRequest
 from workers.pull import Delivery
 
 SHADOW_LANE: Lane = "shadow"
@@ -19,7 +20,7 @@ class Work(msgspec.Struct, kw_only=True, eq=False):
     """A request in hand, from its delivery to its acknowledgement. Times are monotonic seconds.
 
     `held_s` is when the broker last heard that we hold it; `attempt` counts from 1 and rises only
-    when a runner died with it.
+    when a runner or worker died with it. `is_last_try`: it is given up if that happens again.
     """
 
     number: int
@@ -35,6 +36,7 @@ class Work(msgspec.Struct, kw_only=True, eq=False):
     body: bytes
     headers: dict[str, str]
     attempt: int = 1
+    is_last_try: bool = False
     started_s: float = 0.0
     cancelled: bool = False
 
@@ -47,6 +49,11 @@ class Work(msgspec.Struct, kw_only=True, eq=False):
     def is_redelivered(self) -> bool:
         """Whether somebody has held it before, and may have died with it."""
         return self.delivered > 1
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether an attempt on record has failed: it may bring down what runs beside it."""
+        return self.attempt > 1
 
 
 class Malformed(msgspec.Struct, frozen=True):
@@ -93,6 +100,21 @@ def decode(
         held_s=now_s,
         body=message.data,
         headers=headers,
+    )
+
+
+def run_request(work: Work) -> RunRequest:
+    """Word a request for a runner."""
+    headers = work.headers
+    return RunRequest(
+        number=work.number,
+        request_id=work.request_id,
+        method=headers.get(wire.METHOD, "POST"),
+        path=headers.get(wire.PATH, DEFAULT_PATH),
+        content_type=headers.get(wire.CONTENT_TYPE, ""),
+        headers=headers.get(wire.HTTP, "").encode(),
+        body=work.body,
+        deadline_s=work.deadline_s,
     )
 
 

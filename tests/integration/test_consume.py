@@ -192,7 +192,7 @@ async def test_what_is_held_is_not_redelivered(make_stage):
 
 
 async def test_a_request_whose_runner_dies_each_time_is_poison(make_stage):
-    """Three starts, each alone after the first; then dead-lettered, answered, acknowledged."""
+    """Three starts, the last one alone; then dead-lettered, answered, acknowledged."""
     stage = await make_stage()
     await stage.send(7)
     for start in range(3):
@@ -205,8 +205,20 @@ async def test_a_request_whose_runner_dies_each_time_is_poison(make_stage):
     await stage.until_left(0)
 
 
+async def test_what_was_only_handed_back_runs_beside_others(make_stage):
+    """A redelivery is no suspicion, an attempt on record is: many do not wait in a row."""
+    first = await make_stage(slots=2)
+    await first.send(1)
+    await first.send(2)
+    await first.until(lambda: len(first.given) == 2)
+    assert await first.consumer.drain(0.0) == 2
+
+    second = await make_stage(slots=2)
+    await second.until(lambda: len(second.given) == 2)
+
+
 async def test_a_neighbour_of_a_crash_is_not_counted(make_stage):
-    """What had not begun runs again in its place; the one that had runs again, alone."""
+    """What had not begun runs again in its place; the one that had runs again, apart."""
     stage = await make_stage(slots=2)
     await stage.send(1)
     await stage.send(2)

@@ -1,17 +1,19 @@
-"""Which requests wait, which run, and which must run alone."""
+"""Which requests wait, which run, and which must run apart from the others."""
 
 from mesh.subjects import Lane
 from workers.desk import Desk
 from workers.work import Work
 
 
-def work(number: int, lane: Lane = "interactive", delivered: int = 1, deadline_s: float = 100.0):
+def work(number: int, lane: Lane = "interactive", attempt: int = 1, deadline_s: float = 100.0):
     return Work(
         number=number,
         ack=f"ack.{number}",
         lane=lane,
         seq=number,
-        delivered=delivered,
+        delivered=attempt,
+        attempt=attempt,
+        is_last_try=attempt >= 3,
         request_id=f"id-{number}",
         reply="",
         deadline_s=deadline_s,
@@ -45,12 +47,12 @@ def test_no_more_run_than_there_are_slots():
     assert desk.start_next(0.0) is not None
 
 
-def test_a_suspect_runs_alone():
-    """A redelivered request waits for an empty desk, and nothing starts beside it."""
+def test_a_suspect_runs_apart():
+    """A request that may have brought its runner down waits for an empty desk and keeps it so."""
     desk = Desk(slots=4)
     desk.accept(work(1), 0.0)
     desk.start_next(0.0)
-    desk.accept(work(2, delivered=2), 0.0)
+    desk.accept(work(2, attempt=2), 0.0)
     desk.accept(work(3), 0.0)
 
     assert desk.start_next(0.0) is None, "nothing starts while a suspect waits"
@@ -60,6 +62,21 @@ def test_a_suspect_runs_alone():
     assert desk.start_next(0.0) is None, "nothing starts beside it"
     desk.finish(2, 0.0)
     assert desk.start_next(0.0).number == 3
+
+
+def test_suspects_run_together_until_their_last_try():
+    """Groups of the slots' square root, so that innocent neighbours do not wait in a long row."""
+    desk = Desk(slots=4)
+    for number, attempt in enumerate((2, 2, 2, 3, 3)):
+        desk.accept(work(number, attempt=attempt), 0.0)
+
+    groups = []
+    while desk.suspects:
+        groups.append([one.number for one in iter(lambda: desk.start_suspect(0.0), None)])
+        for number in groups[-1]:
+            desk.finish(number, 0.0)
+
+    assert groups == [[0, 1], [2], [3], [4]]
 
 
 def test_what_never_began_goes_back_to_the_head():
