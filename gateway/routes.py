@@ -41,7 +41,7 @@ class Target:
     """A deployment as the hot path needs it: everything that can be, ready-made."""
 
     __slots__ = (
-        "deployment", "endpoint", "failed", "failed_until_s", "fields", "head", "lane_shadow",
+        "deployment", "endpoint", "failed", "failed_until_s", "fields", "lane_shadow",
         "lane_work", "meters", "read_headers", "reply_prefix", "stream", "timeout_s",
     )  # fmt: skip
 
@@ -54,7 +54,6 @@ class Target:
         self.timeout_s = record.spec.timeout_s
         self.read_headers = record.spec.mesh.read_headers
         self.fields = timing_fields(self.timeout_s)
-        self.head = f"azureml-model-deployment: {deployment}\r\n".encode()
         self.lane_work = subjects.work(endpoint, deployment, "interactive")
         self.lane_shadow = subjects.work(endpoint, deployment, "shadow")
         self.stream = subjects.work_stream(endpoint, deployment)

@@ -15,7 +15,6 @@ class MeshError(Exception):
     """Something inside the mesh went wrong."""
 
     code: ClassVar[str] = "internal"
-    retryable: ClassVar[bool] = False
 
     def __init__(self, message: str | None = None, **context: object) -> None:
         self.context = context
@@ -73,7 +72,6 @@ class CapacityError(MeshError):
     """The deployment cannot take more work now."""
 
     code = "capacity"
-    retryable = True
 
 
 class QueueFullError(CapacityError):
@@ -128,7 +126,6 @@ class BusError(MeshError):
     """The broker is away or refused the operation."""
 
     code = "bus"
-    retryable = True
 
 
 class BusTimeoutError(BusError):

@@ -94,9 +94,7 @@ class Watch(Generic[V]):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._happened.wait(), FALLBACK_S)
 
-    async def gone(
-        self, *, timeout_s: float | None = None, on_view: OnView[V] | None = None
-    ) -> None:
+    async def gone(self, *, timeout_s: float | None = None) -> None:
         """Wait until it does not exist any more.
 
         Raises:
@@ -105,8 +103,6 @@ class Watch(Generic[V]):
         with _deadline(f"{self._what} is not deleted", timeout_s):
             async with asyncio.timeout(timeout_s), contextlib.aclosing(self.views()) as views:
                 async for view in views:
-                    if on_view is not None:
-                        on_view(view)
                     if view is None:
                         return
 

@@ -29,8 +29,9 @@ INSTANCE: Final = "Mesh-Instance"
 GENERATION: Final = "Mesh-Generation"
 ATTEMPT: Final = "Mesh-Attempt"
 TIMING: Final = "Mesh-Timing"
-SEQ: Final = "Mesh-Seq"
-FINAL: Final = "Mesh-Final"
+
+
+InstanceState = Literal["starting", "ready", "draining", "failed"]
 
 
 class Wire(
@@ -52,15 +53,15 @@ class ServiceTime(msgspec.Struct, frozen=True, kw_only=True):
 class WorkerHeartbeat(Wire, frozen=True, kw_only=True):
     """What an instance says once a second and at each change of state.
 
-    Its shapes: `state` is one of starting, ready, draining, failed; `slots` how many requests it
-    runs at once; `cpu_percent` of one core; `memory_bytes` of supervisor and runners together.
+    `slots`: how many requests it runs at once; `held`: how many it has taken from the queue, those
+    that run included; `cpu_percent` of one core; `memory_bytes` of supervisor and runners together.
     """
 
     endpoint: str
     deployment: str
     instance: str
     generation: int
-    state: Literal["starting", "ready", "draining", "failed"]
+    state: InstanceState
     reason: str = ""
     pid: int = 0
     host: str = ""
@@ -71,7 +72,6 @@ class WorkerHeartbeat(Wire, frozen=True, kw_only=True):
     cpu_percent: float = 0.0
     memory_bytes: int = 0
     metrics_url: str = ""
-    started_at_s: float = 0.0
 
 
 class GatewayHeartbeat(Wire, frozen=True, kw_only=True):
@@ -113,8 +113,8 @@ class Cancel(Wire, frozen=True, kw_only=True):
 class Event(Wire, frozen=True, kw_only=True):
     """Something that happened to an endpoint, a deployment or one of its instances.
 
-    `name` follows the vocabulary of the event log: Created, Started, Ready, Killing, BackOff,
-    InitFailed, StateChanged, TrafficChanged, Deleted. `at_s` is Unix time.
+    `name` is one of Created, Updated, TrafficChanged, KeyRegenerated, StateChanged, Deleted; of an
+    instance: Started, Ready, InitFailed, BackOff, Killing. `at_s` is Unix time.
     """
 
     endpoint: str
@@ -186,7 +186,7 @@ class ShadowAnswer(Wire, frozen=True, kw_only=True):
     shadow_of: str
     request_id: str
     status: int
-    outcome: Literal["answered", "expired", "failed"] = "answered"
+    outcome: Literal["answered", "failed"] = "answered"
     run_ms: float = 0.0
     digest: str = ""
 

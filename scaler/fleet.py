@@ -80,10 +80,6 @@ class Fleet:
             if address[:2] == (endpoint, deployment) and now_s - self._heard_s(beat) <= FRESH_S
         ]
 
-    def everyone(self) -> list[WorkerHeartbeat]:
-        """The last heartbeat of every instance."""
-        return [beat.said for beat in self._beats.values()]
-
     def instance(self, running: Running, now_s: float) -> Instance:
         """Put together what the launcher and the heartbeat tell of an instance."""
         beat = self._beats.get(running.address)

@@ -16,12 +16,12 @@ from typing import Any, Final
 from mesh import subjects
 from mesh.bus import ApiError, Bus
 from mesh.errors import BusError
+from mesh.streams import MESSAGE_NOT_FOUND
 
 log = logging.getLogger("scaler.lease")
 
 Clock = Callable[[], float]
 
-NO_MESSAGE: Final = 10037
 BELIEF: Final = 0.8
 
 
@@ -34,7 +34,7 @@ class Lease:
         key: str,
         owner: str,
         ttl_s: int = 3,
-        clock: Callable[[], float] | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._bus = bus
         self._subject = f"$KV.{subjects.LEASES_BUCKET}.{key}"
@@ -109,7 +109,7 @@ class Lease:
                 f"STREAM.MSG.GET.KV_{subjects.LEASES_BUCKET}", {"last_by_subj": self._subject}
             )
         except ApiError as exc:
-            if exc.err_code != NO_MESSAGE:
+            if exc.err_code not in MESSAGE_NOT_FOUND:
                 raise
             return None
         last: dict[str, Any] = answer["message"]

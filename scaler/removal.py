@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -22,7 +23,7 @@ from scaler.states import States
 
 log = logging.getLogger("scaler.removal")
 
-WORK: str = "mesh.work.>"
+WORK: Final = "mesh.work.>"
 
 
 class Removals:

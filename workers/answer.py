@@ -11,12 +11,10 @@ import time
 from typing import NamedTuple
 
 from mesh import subjects, wire
-from mesh.errors import MeshError
+from mesh.errors import BackendError, MeshError
 from mesh.subjects import WorkerAddress
-from workers.exchange import Outcome
+from workers.exchange import JSON, Outcome
 from workers.work import Work
-
-JSON = "application/json"
 
 
 class Reply(NamedTuple):
@@ -44,7 +42,7 @@ def joined_reply(outcome: Outcome, chunks: list[Outcome]) -> Reply:
     first = chunks[0] if chunks else outcome
     status = first.status if 200 <= outcome.status < 300 else outcome.status
     body = b"".join(chunk.body for chunk in chunks) + outcome.body if chunks else outcome.body
-    code = "" if 200 <= status < 300 else "model_error"
+    code = "" if 200 <= status < 300 else BackendError.code
     return Reply(status, body, first.content_type, outcome.run_ms, code, first.headers)
 
 

@@ -6,21 +6,19 @@ import asyncio
 import logging
 import os
 import socket
-import time
 from collections.abc import Callable, Iterable
-from typing import Final, Literal
+from typing import Final
 
 import psutil
 
 from mesh import subjects, wire
 from mesh.errors import BusError
-from mesh.wire import ServiceTime, WorkerHeartbeat
+from mesh.wire import InstanceState, ServiceTime, WorkerHeartbeat
 from workers.instance import Instance
 
 log = logging.getLogger("workers.beat")
 
 PERIOD_S: Final = 1.0
-State = Literal["starting", "ready", "draining", "failed"]
 
 
 class Heart:
@@ -39,8 +37,7 @@ class Heart:
         self._service = service
         self._pids = pids
         self._processes: dict[int, psutil.Process] = {}
-        self._started_at_s = time.time()
-        self.state: State = "starting"
+        self.state: InstanceState = "starting"
         self.reason = ""
         self.metrics_url = ""
         self.last = self._heartbeat()
@@ -56,7 +53,7 @@ class Heart:
             await self.beat()
             await asyncio.sleep(PERIOD_S)
 
-    async def become(self, state: State, reason: str = "") -> None:
+    async def become(self, state: InstanceState, reason: str = "") -> None:
         """Change state and tell it at once."""
         log.info("worker.%s %s", state, reason.splitlines()[-1] if reason else "")
         self.state, self.reason = state, reason
@@ -92,7 +89,6 @@ class Heart:
             cpu_percent=cpu_percent,
             memory_bytes=memory_bytes,
             metrics_url=self.metrics_url,
-            started_at_s=self._started_at_s,
         )
 
     def _usage(self) -> tuple[float, int]:

@@ -65,6 +65,7 @@ async def prepare(instance: Instance, cache_dir: Path, say: Say) -> RunnerConfig
         model_dir=model_dir,
         env={"PYTHONDONTWRITEBYTECODE": "1", **spec.environment_variables},  # the folder is shared
         hard_timeout=spec.mesh.hard_timeout,
+        run_limit_s=spec.timeout_s,
     )
 
 

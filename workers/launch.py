@@ -52,8 +52,8 @@ class RunnerConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What a runner process runs.
 
     Its shapes: `python` an interpreter, `script` an absolute path, `code_dir` the working folder
-    (the script's own if empty), `env` the deployment's variables. With `hard_timeout` a sync
-    runner is stopped when its request runs past the deadline.
+    (the script's own if empty), `env` the deployment's variables. With `hard_timeout` a runner is
+    stopped when a request past its deadline has kept it for `run_limit_s` and cannot be cancelled.
     """
 
     python: str
@@ -63,6 +63,7 @@ class RunnerConfig(msgspec.Struct, frozen=True, kw_only=True):
     env: dict[str, str] = {}
     boot_timeout_s: float = 600.0
     hard_timeout: bool = True
+    run_limit_s: float = 0.0
 
 
 class Spawned(NamedTuple):

@@ -35,6 +35,7 @@ CANCEL_GRACE_S: Final = 1.0
 
 class _Handed(NamedTuple):
     order: int  # 1 for the first request of this process
+    since_s: float
     deadline_s: float
 
 
@@ -106,16 +107,12 @@ class RunnerProcess:
     def submit(self, request: RunRequest) -> None:
         """Hand over a request."""
         self._order += 1
-        self._handed[request.number] = _Handed(self._order, request.deadline_s)
+        self._handed[request.number] = _Handed(self._order, self._loop.time(), request.deadline_s)
         body = request.body
         if len(body) <= WHOLE_BYTES:
             self._channel.send(request_head(request) + body)
         else:
             self._channel.send(request_head(request), body)
-
-    def has(self, number: int) -> bool:
-        """Whether it has been handed this request and not ended it."""
-        return number in self._handed
 
     def cancel(self, number: int) -> None:
         """Ask for the end of a request; its outcome follows. Harmless if it has ended."""
@@ -183,10 +180,15 @@ class RunnerProcess:
                 return
 
     def _is_stuck(self, handed: _Handed, now_s: float) -> bool:
-        """Whether a request past its deadline cannot be cancelled."""
+        """Whether a request past its deadline cannot be cancelled, and has had its time.
+
+        Callers choose shorter deadlines: they shall not bring runners down that do as they should.
+        """
+        limit_s = self._config.run_limit_s
         if self._is_async:
-            return handed.deadline_s + CANCEL_GRACE_S <= now_s
-        return handed.order == self._cell.read().requests
+            return max(handed.deadline_s + CANCEL_GRACE_S, handed.since_s + limit_s) <= now_s
+        begun = self._cell.read()
+        return handed.order == begun.requests and begun.at_s + limit_s <= now_s
 
     def kill(self, cause: Cause = "killed") -> None:
         """End the process and whatever it has started; `on_exit` follows."""
@@ -246,7 +248,7 @@ class RunnerProcess:
         self._handed.clear()
         cause = self._cause or "crashed"
         if cause == "overdue":
-            how = "run() went on past the deadline and its runner was stopped"
+            how = "run() did not end in time and its runner was stopped"
         return Exit(pid=self.pid, cause=cause, reason=how, started=started, waiting=waiting)
 
     def _boot_failure(self, how: str) -> BootError:

@@ -71,7 +71,6 @@ class ApiError(BusError):
     """The broker refused an operation on a stream, a consumer or a bucket."""
 
     code: ClassVar[str] = "bus_refused"
-    retryable = False
 
     def __init__(self, message: str, *, err_code: int, status: int) -> None:
         super().__init__(message)

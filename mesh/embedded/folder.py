@@ -44,7 +44,6 @@ class MeshRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     pid: int
     create_time: float
-    started_at_s: float
     nats_url: str
     embedded: bool
     ready: bool = False

@@ -12,7 +12,6 @@ import contextlib
 import logging
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Final
@@ -106,7 +105,6 @@ class Mesh:
         self.record = MeshRecord(
             pid=me.pid,
             create_time=me.create_time,
-            started_at_s=time.time(),
             nats_url="",
             embedded=not settings.nats.url,
         )

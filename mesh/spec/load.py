@@ -107,16 +107,6 @@ def deployment_from_values(
     return _deployment(document, deployment_violations)
 
 
-def warnings_of(spec: EndpointSpec | DeploymentSpec) -> list[str]:
-    """Return a line for each key of a spec that differs from its default and is not acted on."""
-    table = ENDPOINT if isinstance(spec, EndpointSpec) else DEPLOYMENT
-    values: dict[str, Any] = msgspec.to_builtins(spec)
-    return [
-        f"{path_text(path)}: {warning_text(support)}"
-        for path, support in unsupported(table, values)
-    ]
-
-
 def _endpoint(document: Document) -> Loaded[EndpointSpec]:
     early = settle_kind(document.values, "endpoint")
     spec = convert(document, EndpointSpec, endpoint_violations, early)

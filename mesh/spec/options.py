@@ -43,7 +43,7 @@ class MeshOptions(
         bool, Meta(description="Send the caller's HTTP headers along to the scoring script.")
     ] = False
     hard_timeout: Annotated[
-        bool, Meta(description="Kill a runner whose request is past its deadline.")
+        bool, Meta(description="Kill a runner whose run() takes longer than the request timeout.")
     ] = True
     drain_timeout_s: Annotated[
         Annotated[float, Meta(ge=0)] | None,

@@ -62,16 +62,12 @@ def value_text(value: object) -> str:
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
-def raise_violations(violations: Iterable[Violation], where: str = "") -> None:
-    """Raise one error that tells every violation, one line each.
-
-    Args:
-        violations: what is wrong; nothing is raised if there is none.
-        where: what stands before each line, such as `endpoint iris`.
+def raise_violations(violations: Iterable[Violation]) -> None:
+    """Raise one error that tells every violation, one line each; nothing if there is none.
 
     Raises:
         SpecError: there is a violation.
     """
-    lines = [f"{where}: {violation}" if where else str(violation) for violation in violations]
+    lines = [str(violation) for violation in violations]
     if lines:
         raise SpecError("\n".join(lines))

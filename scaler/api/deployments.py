@@ -14,8 +14,9 @@ from mesh.records import DeploymentRecord
 from mesh.spec.deployment import DeploymentSpec
 from mesh.spec.deployment_rules import deployment_violations
 from mesh.spec.endpoint_rules import deployment_limit_violations
+from mesh.spec.violation import raise_violations
 from mesh.streams import ensure_queue
-from scaler.api.desk import Desk, refuse, refuse_change
+from scaler.api.desk import Desk, refuse_change
 from scaler.api.views import deployment_view
 from scaler.registry import Stored, require_deployment, require_endpoint, require_revision
 from scaler.traffic import unconfirmed
@@ -35,7 +36,7 @@ def keeps_generation(old: DeploymentRecord, new: DeploymentPut) -> bool:
 async def create(desk: Desk, put: DeploymentPut) -> DeploymentView:
     """Make a deployment: its queue, its first generation, then its record."""
     spec = put.spec
-    refuse(deployment_violations(spec))
+    raise_violations(deployment_violations(spec))
     async with desk.registry.lock(spec.endpoint_name):
         _refuse_creation(desk, spec)
         await _ensure_queue(desk, spec)
@@ -60,7 +61,7 @@ async def create(desk: Desk, put: DeploymentPut) -> DeploymentView:
 async def update(desk: Desk, put: DeploymentPut) -> DeploymentView:
     """Replace a deployment; anything but its size and its texts makes a new generation."""
     spec = put.spec
-    refuse(deployment_violations(spec))
+    raise_violations(deployment_violations(spec))
     async with desk.registry.lock(spec.endpoint_name):
         stored = require_deployment(desk.registry, spec.endpoint_name, spec.name)
         require_revision(stored, put.revision, f"deployment '{spec.name}'")
@@ -91,7 +92,7 @@ async def scale(desk: Desk, request: Scale) -> DeploymentView:
         if request.instance_count < 1:
             raise SpecError(f"instance_count: {request.instance_count}: must be at least 1")
         spec = replace(stored.record.spec, instance_count=request.instance_count)
-        refuse(deployment_violations(spec))
+        raise_violations(deployment_violations(spec))
         record = replace(stored.record, spec=spec, modified_at_s=time.time())
         return await _write(desk, stored, record)
 
@@ -163,7 +164,7 @@ def _refuse_creation(desk: Desk, spec: DeploymentSpec) -> None:
             f"type: {spec.kind!r}: endpoint '{spec.endpoint_name}' is {endpoint.record.spec.kind!r}"
         )
     names = [d.record.spec.name for d in desk.registry.deployments(spec.endpoint_name)]
-    refuse(deployment_limit_violations(names, spec.name))
+    raise_violations(deployment_limit_violations(names, spec.name))
 
 
 def _refuse_changes(old: DeploymentSpec, new: DeploymentSpec) -> None:

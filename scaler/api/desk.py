@@ -1,14 +1,12 @@
-"""What every verb works with, and the rules of a change that several verbs share. Ring: service."""
+"""What every verb works with, and a rule that several verbs share. Ring: service."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 
 from mesh.bus import Bucket, Bus
 from mesh.errors import SpecError
 from mesh.events import Events
-from mesh.spec.violation import Violation, raise_violations
 from scaler.depth import Depths
 from scaler.keeper import Parts
 from scaler.observe import Observer
@@ -34,15 +32,6 @@ class Desk:
 
     def __repr__(self) -> str:
         return f"<Desk {self.registry!r}>"
-
-
-def refuse(violations: Iterable[Violation]) -> None:
-    """Refuse a spec that breaks rules, telling all of them.
-
-    Raises:
-        SpecError: there is a violation.
-    """
-    raise_violations(violations)
 
 
 def refuse_change(what: str, before: object, after: object) -> None:

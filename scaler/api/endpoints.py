@@ -13,7 +13,8 @@ from mesh.errors import ConflictError, NotFoundError, SpecError
 from mesh.records import EndpointRecord
 from mesh.spec.endpoint import EndpointSpec
 from mesh.spec.endpoint_rules import endpoint_violations
-from scaler.api.desk import Desk, refuse, refuse_change
+from mesh.spec.violation import raise_violations
+from scaler.api.desk import Desk, refuse_change
 from scaler.api.keys import changed_keys, credentials, new_keys, read_keys, write_keys
 from scaler.api.views import endpoint_view
 from scaler.registry import Stored, require_endpoint, require_revision
@@ -30,7 +31,7 @@ async def create(desk: Desk, put: EndpointPut) -> EndpointView:
     spec = without_zeros(put.spec)
     if spec.traffic or spec.mirror_traffic:
         raise SpecError("traffic: cannot be set at creation: the deployments must exist first")
-    refuse(endpoint_violations(spec, ()))
+    raise_violations(endpoint_violations(spec, ()))
     async with desk.registry.lock(spec.name):
         existing = desk.registry.endpoint(spec.name)
         if existing is not None:
@@ -59,7 +60,7 @@ async def update(desk: Desk, put: EndpointPut) -> EndpointView:
             for deployment in desk.registry.deployments(spec.name)
             if not deployment.record.deleting
         ]
-        refuse(endpoint_violations(spec, living))
+        raise_violations(endpoint_violations(spec, living))
         record = replace(stored.record, spec=spec, modified_at_s=time.time())
         key = subjects.endpoint_key(spec.name)
         revision = await desk.registry.write(key, record, stored.revision)

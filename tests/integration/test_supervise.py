@@ -105,6 +105,21 @@ async def test_request_that_overruns_its_deadline_is_stopped(stage: Stage):
     assert any("score.py" in line.text and "in run" in line.text for line in stage.heard.lines)
 
 
+@pytest.mark.parametrize("kind", ["def", "async def"])
+async def test_a_caller_in_a_hurry_brings_no_runner_down(stage: Stage, kind: str):
+    """A deadline shorter than the deployment's timeout stops nothing before that has passed."""
+    runner = await stage.runner(HANG.replace("def run", f"{kind} run"), run_limit_s=100.0)
+    handed_s = time.monotonic()
+    runner.submit(stage.request(deadline_s=handed_s))
+    await stage.heard.line("hanging")
+
+    runner.sweep(handed_s + 90)
+    assert runner.is_ready
+    runner.sweep(time.monotonic() + 100)
+
+    assert (await stage.heard.exit()).cause == "overdue"
+
+
 async def test_soft_timeout_lets_the_request_go_on(stage: Stage):
     """Without hard_timeout nothing is stopped."""
     runner = await stage.runner(ECHO, hard_timeout=False)

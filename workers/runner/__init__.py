@@ -2,5 +2,5 @@
 
 Started by path under the deployment's own interpreter, never imported by it under this name: its
 `__main__` loads the folder as `_mesh_runner`, so that no module of the user's can collide with it.
-The supervisor imports `frames`, `outbox` and `cell`, which both sides share.
+The supervisor imports `frames`, `outbound` and `cell`, which both sides share.
 """

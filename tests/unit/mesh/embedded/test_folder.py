@@ -51,7 +51,7 @@ def test_what_still_runs_is_found_by_the_records(folder):
     gone = {"pid": 1 << 22, "create_time": 1.0}
     view = ProgramView(name="scaler", state="up", pid=me.pid, create_time=me.create_time)
     folder.write("mesh", MeshRecord(
-        **gone, started_at_s=0, nats_url="", embedded=True, programs=[view]
+        **gone, nats_url="", embedded=True, programs=[view]
     ))  # fmt: skip
     write_record(folder.workers / "e.d.1.json", {**gone, "generation": 1})
     write_record(folder.workers / "e.d.2.json", {"pid": me.pid, "create_time": me.create_time})

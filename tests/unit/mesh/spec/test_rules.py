@@ -144,6 +144,6 @@ def test_violations_are_raised_together():
     broken = [Violation(("a", 0), 1, "no"), Violation(("b",), "x", "n")]
 
     with pytest.raises(SpecError) as refused:
-        raise_violations(broken, "iris")
+        raise_violations(broken)
 
-    assert str(refused.value) == "iris: a[0]: 1: no\niris: b: 'x': n"
+    assert str(refused.value) == "a[0]: 1: no\nb: 'x': n"
