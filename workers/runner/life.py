@@ -28,6 +28,7 @@ class Life:
         for fd in (sock_fd, cell_fd):
             os.set_inheritable(fd, False)  # the user's own children shall not hold them
         self.sock = socket.socket(fileno=sock_fd)
+        os.register_at_fork(after_in_child=self.sock.close)  # a fork that comes back from run()
         self.cell = Cell(cell_fd)
         os.close(cell_fd)  # the mapping has its own
         self.console = Console()

@@ -241,3 +241,14 @@ async def test_async_requests_run_at_the_same_time(stage: Stage):
     first = await stage.heard.end(1)
 
     assert first.body == b'"wait"'
+
+
+async def test_a_fork_of_the_script_answers_nothing(stage: Stage):
+    """A child that comes back from run() has no part in the channel: it takes no requests away."""
+    runner = await stage.runner(
+        "import os\ndef init(): pass\ndef run(raw): return [raw, os.fork() > 0, os.getpid()]"
+    )
+
+    said = [(await stage.call(runner, f'"{n}"')).body for n in range(5)]
+
+    assert said == [json.dumps([f'"{n}"', True, runner.pid]).encode() for n in range(5)]
