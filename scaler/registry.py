@@ -180,6 +180,31 @@ class Registry:
                 future.set_result(None)
 
 
+def existing_endpoint(registry: Registry, name: str) -> Stored[EndpointRecord]:
+    """Return an endpoint.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    stored = registry.endpoint(name)
+    if stored is None:
+        raise NotFoundError(f"there is no endpoint '{name}'")
+    return stored
+
+
+def existing_deployment(registry: Registry, endpoint: str, name: str) -> Stored[DeploymentRecord]:
+    """Return a deployment.
+
+    Raises:
+        NotFoundError: there is none, or no such endpoint.
+    """
+    stored = registry.deployment(endpoint, name)
+    if stored is None:
+        existing_endpoint(registry, endpoint)
+        raise NotFoundError(f"endpoint '{endpoint}' has no deployment '{name}'")
+    return stored
+
+
 def require_endpoint(registry: Registry, name: str) -> Stored[EndpointRecord]:
     """Return an endpoint that can be changed.
 
@@ -187,9 +212,7 @@ def require_endpoint(registry: Registry, name: str) -> Stored[EndpointRecord]:
         NotFoundError: there is none.
         ConflictError: it is being deleted.
     """
-    stored = registry.endpoint(name)
-    if stored is None:
-        raise NotFoundError(f"there is no endpoint '{name}'")
+    stored = existing_endpoint(registry, name)
     if stored.record.deleting:
         raise ConflictError(f"endpoint '{name}' is being deleted")
     return stored
@@ -202,11 +225,7 @@ def require_deployment(registry: Registry, endpoint: str, name: str) -> Stored[D
         NotFoundError: there is none, or no such endpoint.
         ConflictError: it is being deleted.
     """
-    if registry.endpoint(endpoint) is None:
-        raise NotFoundError(f"there is no endpoint '{endpoint}'")
-    stored = registry.deployment(endpoint, name)
-    if stored is None:
-        raise NotFoundError(f"endpoint '{endpoint}' has no deployment '{name}'")
+    stored = existing_deployment(registry, endpoint, name)
     if stored.record.deleting:
         raise ConflictError(f"deployment '{name}' of endpoint '{endpoint}' is being deleted")
     return stored

@@ -45,8 +45,8 @@ class Removals:
         """Tell whether every live gateway knows that the deployment is not to get requests."""
         return self._gateways.is_settled() and not self._gateways.behind(stored.revision)
 
-    async def mark(self, stored: Stored[DeploymentRecord]) -> None:
-        """Ask for a deployment to be deleted.
+    async def mark(self, stored: Stored[DeploymentRecord]) -> Stored[DeploymentRecord]:
+        """Ask for a deployment to be deleted; return its new record.
 
         Raises:
             ConflictError: it was changed at the same time.
@@ -54,8 +54,9 @@ class Removals:
         spec = stored.record.spec
         record = replace(stored.record, deleting=True, modified_at_s=time.time())
         key = subjects.deployment_key(spec.endpoint_name, spec.name)
-        await self._registry.write(key, record, stored.revision)
+        revision = await self._registry.write(key, record, stored.revision)
         await self._events.tell("StateChanged", spec.endpoint_name, spec.name, "Deleting")
+        return Stored(record, revision)
 
     async def deployment(self, endpoint: str, name: str) -> None:
         """Remove a deployment that has no processes any more: records first, then the queue."""

@@ -18,11 +18,11 @@ from workers.attempts import Attempts
 from workers.clock import BrokerClock
 from workers.desk import Desk
 from workers.ending import Endings
+from workers.exchange import Exit, Outcome, RunRequest
 from workers.instance import Instance
 from workers.outbox import Outbox
 from workers.policy import LOWER_LANES, interactive_batch, lower_batch, prefetch
 from workers.pull import Delivery, Puller
-from workers.supervise import Exit, Outcome, RunRequest
 from workers.tally import WorkerTally
 from workers.trial import Trials
 from workers.work import Malformed, Work, decode, malformed_work, run_request

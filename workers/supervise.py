@@ -24,8 +24,6 @@ from workers.runner import frames
 from workers.runner.frames import Frame
 from workers.window import send_ahead, smooth
 
-__all__ = ["Callbacks", "Exit", "Outcome", "RunRequest", "RunnerConfig", "RunnerProcess"]
-
 WHOLE_BYTES: Final = 64 * 1024  # up to here a body is joined to its header
 LAST_WORDS: Final = 20
 ABORT_S: Final = 0.5

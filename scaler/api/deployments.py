@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from mesh import subjects
 from mesh.api import DeploymentList, DeploymentName, DeploymentPut, DeploymentView, Scale
-from mesh.errors import ConflictError, NotFoundError, SpecError
+from mesh.errors import ConflictError, SpecError
 from mesh.records import DeploymentRecord
 from mesh.spec.deployment import DeploymentSpec
 from mesh.spec.deployment_rules import deployment_violations
@@ -18,7 +18,14 @@ from mesh.spec.violation import raise_violations
 from mesh.streams import ensure_queue
 from scaler.api.desk import Desk, refuse_change
 from scaler.api.views import deployment_view
-from scaler.registry import Stored, require_deployment, require_endpoint, require_revision
+from scaler.registry import (
+    Stored,
+    existing_deployment,
+    existing_endpoint,
+    require_deployment,
+    require_endpoint,
+    require_revision,
+)
 from scaler.traffic import unconfirmed
 
 
@@ -54,8 +61,8 @@ async def create(desk: Desk, put: DeploymentPut) -> DeploymentView:
         key = subjects.deployment_key(spec.endpoint_name, spec.name)
         revision = await desk.registry.write(key, record)
     await desk.events.tell("Created", spec.endpoint_name, spec.name, generation=1)
-    await unconfirmed(desk.observer.gateways, revision)
-    return deployment_view(desk, Stored(record, revision))
+    warnings = await unconfirmed(desk.observer.gateways, revision)
+    return deployment_view(desk, Stored(record, revision), warnings)
 
 
 async def update(desk: Desk, put: DeploymentPut) -> DeploymentView:
@@ -99,13 +106,13 @@ async def scale(desk: Desk, request: Scale) -> DeploymentView:
 
 async def get(desk: Desk, request: DeploymentName) -> DeploymentView:
     """Show one deployment."""
-    return deployment_view(desk, _existing(desk, request))
+    return deployment_view(desk, existing_deployment(desk.registry, request.endpoint, request.name))
 
 
 async def list_all(desk: Desk, request: DeploymentList) -> list[DeploymentView]:
     """Show the deployments of an endpoint, or of all."""
-    if request.endpoint is not None and desk.registry.endpoint(request.endpoint) is None:
-        raise NotFoundError(f"there is no endpoint '{request.endpoint}'")
+    if request.endpoint is not None:
+        existing_endpoint(desk.registry, request.endpoint)
     found = desk.registry.deployments(request.endpoint)
     return [deployment_view(desk, stored) for stored in found]
 
@@ -113,13 +120,12 @@ async def list_all(desk: Desk, request: DeploymentList) -> list[DeploymentView]:
 async def delete(desk: Desk, request: DeploymentName) -> DeploymentView:
     """Mark a deployment for deletion; it is drained and removed when nothing is sent to it."""
     async with desk.registry.lock(request.endpoint):
-        stored = _existing(desk, request)
+        stored = existing_deployment(desk.registry, request.endpoint, request.name)
         if not stored.record.deleting:
             _refuse_routed(desk, request)
-            await desk.removals.mark(stored)
-            stored = _existing(desk, request)
-    await unconfirmed(desk.observer.gateways, stored.revision)
-    return deployment_view(desk, stored)
+            stored = await desk.removals.mark(stored)
+    warnings = await unconfirmed(desk.observer.gateways, stored.revision)
+    return deployment_view(desk, stored, warnings)
 
 
 async def _write(
@@ -142,15 +148,6 @@ async def _write_generation(desk: Desk, record: DeploymentRecord) -> None:
 
 async def _ensure_queue(desk: Desk, spec: DeploymentSpec) -> None:
     await ensure_queue(desk.bus, spec.endpoint_name, spec.name, spec.mesh.queue, spec.timeout_s)
-
-
-def _existing(desk: Desk, request: DeploymentName) -> Stored[DeploymentRecord]:
-    stored = desk.registry.deployment(request.endpoint, request.name)
-    if stored is None:
-        if desk.registry.endpoint(request.endpoint) is None:
-            raise NotFoundError(f"there is no endpoint '{request.endpoint}'")
-        raise NotFoundError(f"endpoint '{request.endpoint}' has no deployment '{request.name}'")
-    return stored
 
 
 def _refuse_creation(desk: Desk, spec: DeploymentSpec) -> None:

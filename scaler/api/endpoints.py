@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from mesh import subjects
 from mesh.api import Credentials, EndpointPut, EndpointView, Name, Nothing, RegenerateKeys
-from mesh.errors import ConflictError, NotFoundError, SpecError
+from mesh.errors import ConflictError, SpecError
 from mesh.records import EndpointRecord
 from mesh.spec.endpoint import EndpointSpec
 from mesh.spec.endpoint_rules import endpoint_violations
@@ -17,7 +17,7 @@ from mesh.spec.violation import raise_violations
 from scaler.api.desk import Desk, refuse_change
 from scaler.api.keys import changed_keys, credentials, new_keys, read_keys, write_keys
 from scaler.api.views import endpoint_view
-from scaler.registry import Stored, require_endpoint, require_revision
+from scaler.registry import Stored, existing_endpoint, require_endpoint, require_revision
 from scaler.traffic import has_same_split, split_text, unconfirmed
 
 
@@ -75,7 +75,7 @@ async def update(desk: Desk, put: EndpointPut) -> EndpointView:
 
 async def get(desk: Desk, request: Name) -> EndpointView:
     """Show one endpoint."""
-    return endpoint_view(desk, _existing(desk, request.name))
+    return endpoint_view(desk, existing_endpoint(desk.registry, request.name))
 
 
 async def list_all(desk: Desk, _: Nothing) -> list[EndpointView]:
@@ -85,8 +85,8 @@ async def list_all(desk: Desk, _: Nothing) -> list[EndpointView]:
 
 async def delete(desk: Desk, request: Name) -> EndpointView:
     """Mark an endpoint for deletion; its deployments are drained and removed, then itself."""
-    stored = _existing(desk, request.name)
     async with desk.registry.lock(request.name):
+        stored = existing_endpoint(desk.registry, request.name)
         if not stored.record.deleting:
             record = replace(stored.record, deleting=True, modified_at_s=time.time())
             key = subjects.endpoint_key(request.name)
@@ -99,7 +99,7 @@ async def delete(desk: Desk, request: Name) -> EndpointView:
 
 async def get_credentials(desk: Desk, request: Name) -> Credentials:
     """Show the keys."""
-    _existing(desk, request.name)
+    existing_endpoint(desk.registry, request.name)
     return credentials(await read_keys(desk.keys, request.name))
 
 
@@ -112,13 +112,6 @@ async def regenerate_keys(desk: Desk, request: RegenerateKeys) -> Credentials:
     await desk.events.tell("KeyRegenerated", request.name, message=request.key_type)
     await unconfirmed(desk.observer.gateways, revision)
     return credentials(keys)
-
-
-def _existing(desk: Desk, name: str) -> Stored[EndpointRecord]:
-    stored = desk.registry.endpoint(name)
-    if stored is None:
-        raise NotFoundError(f"there is no endpoint '{name}'")
-    return stored
 
 
 VERBS: dict[str, tuple[type, Any]] = {

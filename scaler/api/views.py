@@ -39,7 +39,9 @@ def endpoint_view(
     )
 
 
-def deployment_view(desk: Desk, stored: Stored[DeploymentRecord]) -> DeploymentView:
+def deployment_view(
+    desk: Desk, stored: Stored[DeploymentRecord], warnings: list[str] | None = None
+) -> DeploymentView:
     """Show a deployment, its state as it is for the present record."""
     record, spec = stored.record, stored.record.spec
     endpoint, name = spec.endpoint_name, spec.name
@@ -65,6 +67,7 @@ def deployment_view(desk: Desk, stored: Stored[DeploymentRecord]) -> DeploymentV
         model=record.model,
         created_at_s=record.created_at_s,
         modified_at_s=record.modified_at_s,
+        warnings=warnings or [],
     )
 
 

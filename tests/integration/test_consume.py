@@ -14,9 +14,9 @@ from mesh.subjects import ATTEMPTS_BUCKET, WorkerAddress
 from workers.attempts import Attempts
 from workers.clock import BrokerClock
 from workers.consume import Consumer
+from workers.exchange import Exit, Outcome
 from workers.instance import Instance
 from workers.outbox import Outbox
-from workers.supervise import Exit, Outcome
 
 ADDRESS = WorkerAddress("iris", "blue", "i1")
 STREAM = "WORK_iris_blue"
