@@ -7,6 +7,7 @@ they were sent. Ring: adapter.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
@@ -16,10 +17,12 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from gateway.cors import Cors
-from gateway.edge import error_body, phrase_of
+from gateway.edge import phrase_of, status_of
 from mesh import metrics
+from mesh.errors import ForbiddenError, MeshError, NotFoundError, RequestError, error_body
 
-CODES = {400: "invalid_request", 404: "not_found", 405: "method_not_allowed"}
+# What starlette refuses by itself.
+CODES: Final = {404: NotFoundError.code, 405: "method_not_allowed"}
 
 
 def build_app(registry: CollectorRegistry, is_ready: Callable[[], bool], cors: Cors) -> Starlette:
@@ -47,7 +50,7 @@ def build_app(registry: CollectorRegistry, is_ready: Callable[[], bool], cors: C
             Route("/metrics", scrape),
             *(Route(path, score, methods=["OPTIONS", "POST", "GET"]) for path in scoring),
         ],
-        exception_handlers={HTTPException: _refuse},  # type: ignore[dict-item]  # narrower argument
+        exception_handlers={MeshError: _refuse, HTTPException: _refuse_route},
     )
 
 
@@ -59,15 +62,23 @@ def _score(request: Request, cors: Cors) -> Response:
     if request.method == "OPTIONS":
         headers = cors.preflight(origin)
         if headers is None:
-            raise HTTPException(403, "this origin may not call here")
+            raise ForbiddenError("this origin may not call here")
         return Response(status_code=204, headers=headers)
     if "upgrade" in request.headers:
-        raise HTTPException(400, "scoring requests take no upgrade")
-    raise HTTPException(404, "no such endpoint")
+        raise RequestError("scoring requests take no upgrade")
+    raise NotFoundError("no such endpoint")
 
 
-async def _refuse(request: Request, exc: HTTPException) -> Response:
-    code = CODES.get(exc.status_code, "internal" if exc.status_code >= 500 else "forbidden")
-    text = exc.detail or phrase_of(exc.status_code)
-    body = error_body(code, text)
-    return Response(body, exc.status_code, exc.headers, media_type="application/json")
+async def _refuse(request: Request, exc: Exception) -> Response:
+    """Answer with an error of ours."""
+    error = exc if isinstance(exc, MeshError) else MeshError()
+    body = error_body(error.code, error.message)
+    return Response(body, status_of(error.code), media_type="application/json")
+
+
+async def _refuse_route(request: Request, exc: Exception) -> Response:
+    """Answer where there is no such path or method."""
+    error = exc if isinstance(exc, HTTPException) else HTTPException(500)
+    code = CODES.get(error.status_code, RequestError.code)
+    body = error_body(code, error.detail or phrase_of(error.status_code))
+    return Response(body, error.status_code, error.headers, media_type="application/json")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import http
-import json
 import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
@@ -16,7 +15,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from mesh import wire
-from mesh.errors import BackendError, MeshError
+from mesh.errors import BackendError, MeshError, error_body
 
 RETRY_AFTER_S: Final = 1
 
@@ -59,7 +58,6 @@ _OURS: Final = frozenset(
 )
 _PLAIN: Final = re.compile(r"[\t\x20-\x7e]*")
 
-
 CLOSE_LINE: Final = b"connection: close\r\n"
 
 
@@ -86,11 +84,6 @@ def encode(response: Response, lines: bytes) -> bytes:
 def status_of(code: str) -> int:
     """Return the HTTP status of an error code, 500 for an unknown one."""
     return STATUSES.get(code, 500)
-
-
-def error_body(code: str, message: str) -> bytes:
-    """Return the JSON every error answer carries."""
-    return json.dumps({"error": {"code": code, "message": message}}).encode()
 
 
 def refusal(error: MeshError) -> Response:

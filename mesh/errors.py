@@ -7,6 +7,7 @@ An error says *what failed*. What to do about it is decided elsewhere: HTTP stat
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -138,6 +139,11 @@ class SpecError(MeshError):
     """A YAML file or a setting breaks a rule."""
 
     code = "bad_spec"
+
+
+def error_body(code: str, message: str) -> bytes:
+    """Return the JSON that every error answer carries over HTTP, whoever gives it."""
+    return json.dumps({"error": {"code": code, "message": message}}).encode()
 
 
 def error_class(code: str) -> type[MeshError]:

@@ -6,12 +6,11 @@ Ring: values.
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from typing import NamedTuple
 
 from mesh import subjects, wire
-from mesh.errors import BackendError, MeshError
+from mesh.errors import BackendError, MeshError, error_body
 from mesh.subjects import WorkerAddress
 from workers.exchange import JSON, Outcome
 from workers.work import Work
@@ -30,8 +29,7 @@ class Reply(NamedTuple):
 
 def refusal(error: MeshError, status: int) -> Reply:
     """An answer that the worker gives in the model's place."""
-    body = json.dumps({"error": {"code": error.code, "message": error.message}}).encode()
-    return Reply(status, body, code=error.code)
+    return Reply(status, error_body(error.code, error.message), code=error.code)
 
 
 def joined_reply(outcome: Outcome, chunks: list[Outcome]) -> Reply:
