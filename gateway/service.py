@@ -161,6 +161,7 @@ def _settle_memory() -> None:
 
 async def serve(settings: Settings, stop: asyncio.Event) -> int:
     """Serve until `stop`; return the exit code."""
+    lifecycle.allow_drain(settings.gateway.drain_timeout_s)
     sock = bind(settings.gateway.host, settings.gateway.port)
     bus = await lifecycle.connect(settings, "gateway", lifecycle.name(PROGRAM))
     gateway = Gateway(bus, settings.gateway)

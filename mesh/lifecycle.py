@@ -42,8 +42,8 @@ LAST_GRACE_S: Final = 5.0
 
 Main = Callable[[asyncio.Event], Awaitable[int]]
 
-# Of the program that `run` runs: a start that waits for the broker gives up when it is set.
-_own_stop: ContextVar[asyncio.Event] = ContextVar("own_stop")
+# Of the program that `run` runs.
+_own_stop: ContextVar[_Stop] = ContextVar("own_stop")
 
 
 class StoppedError(MeshError):
@@ -59,7 +59,7 @@ def run(program: str, main: Main, *, grace_s: float = GRACE_S) -> int:
         program: what the log lines call it.
         main: serves until `stop` is set, then drains and returns an exit code. It may raise
             `SpecError` for bad settings and any other `MeshError` for what kept it from starting.
-        grace_s: seconds it may take to drain; then it is cut off.
+        grace_s: seconds it may take to drain; then it is cut off. `allow_drain` makes it more.
     """
     loglines.set_up(name(program), os.environ.get(LOG_LEVEL_ENV) or LogSettings().level)
     try:
@@ -88,7 +88,8 @@ async def connect(settings: Settings, role: Role, program: str) -> Bus:
     """
     signing_in = sign_in(settings.access(role), program, settings.nats.connect_timeout_s)
     connecting = asyncio.ensure_future(signing_in)
-    stopping = asyncio.ensure_future(_own_stop.get(asyncio.Event()).wait())
+    own = _own_stop.get(None)
+    stopping = asyncio.ensure_future((own.event if own else asyncio.Event()).wait())
     try:
         await asyncio.wait({connecting, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if connecting.done():
@@ -102,6 +103,13 @@ async def connect(settings: Settings, role: Role, program: str) -> Bus:
 def name(program: str) -> str:
     """Return what `mesh up` calls this process, `program` if it was started by hand."""
     return os.environ.get(NAME_ENV) or program
+
+
+def allow_drain(drain_s: float) -> None:
+    """Say how long this program's own drain may take, so that it is not cut off before."""
+    own = _own_stop.get(None)
+    if own is not None:
+        own.grace_s = max(own.grace_s, drain_s + LAST_GRACE_S)
 
 
 def announce(settings: Settings, program: str, **facts: Any) -> None:
@@ -143,12 +151,10 @@ class _Stop:
 
     def __init__(self, grace_s: float) -> None:
         self.event = asyncio.Event()
+        self.grace_s = grace_s
         self._loop = asyncio.get_running_loop()
         self._once = threading.Lock()
-        self._clock = threading.Timer(
-            grace_s + 2 * LAST_GRACE_S, os._exit, args=(int(Exit.CUT_OFF),)
-        )
-        self._clock.daemon = True
+        self._clock: threading.Timer | None = None
 
     def ask(self, why: str) -> None:
         """Stop; called in the loop."""
@@ -166,12 +172,16 @@ class _Stop:
     def start_clock(self) -> None:
         """Start the clock unless it runs."""
         if self._once.acquire(blocking=False):
+            limit_s = self.grace_s + 2 * LAST_GRACE_S
+            self._clock = threading.Timer(limit_s, os._exit, args=(int(Exit.CUT_OFF),))
+            self._clock.daemon = True
             self._clock.start()
 
     def over(self) -> None:
         """Stop the clock, for good: the program has come to its end."""
         self._once.acquire(blocking=False)
-        self._clock.cancel()
+        if self._clock is not None:
+            self._clock.cancel()
 
 
 async def _live(main: Main, grace_s: float) -> int:
@@ -179,22 +189,22 @@ async def _live(main: Main, grace_s: float) -> int:
     with _signals(stop):
         _watch_lifeline(stop)
         try:
-            return await _drained(main, stop.event, grace_s)
+            return await _drained(main, stop)
         finally:
             stop.over()
 
 
-async def _drained(main: Main, stop: asyncio.Event, grace_s: float) -> int:
+async def _drained(main: Main, stop: _Stop) -> int:
     _own_stop.set(stop)
-    working = asyncio.ensure_future(main(stop))
-    stopping = asyncio.create_task(stop.wait())
+    working = asyncio.ensure_future(main(stop.event))
+    stopping = asyncio.create_task(stop.event.wait())
     await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
     if not working.done():
-        await asyncio.wait({working}, timeout=grace_s)
+        await asyncio.wait({working}, timeout=stop.grace_s)
     if working.done():
         return working.result()
-    log.error("lifecycle.cut_off grace_s=%g", grace_s)
+    log.error("lifecycle.cut_off grace_s=%g", stop.grace_s)
     working.cancel()
     await asyncio.wait({working}, timeout=LAST_GRACE_S)
     return Exit.CUT_OFF

@@ -65,6 +65,7 @@ class Worker:
 
     async def serve(self, stop: asyncio.Event) -> int:
         """Live until told to stop; return the exit code."""
+        lifecycle.allow_drain(2 * self._drain_timeout_s)  # the requests, then the runners
         async with self._background():
             try:
                 pool = await self._boot(stop)
@@ -159,10 +160,13 @@ class Worker:
             return await self._fail(BootError(pool.failure))
         return Exit.CUT_OFF if cut_off else Exit.CLEAN
 
+    @property
+    def _drain_timeout_s(self) -> float:
+        own = self._instance.record.spec.mesh.drain_timeout_s
+        return self._settings.worker.drain_timeout_s if own is None else own
+
     async def _drain(self, pool: Pool) -> int:
-        timeout_s = self._instance.record.spec.mesh.drain_timeout_s
-        if timeout_s is None:
-            timeout_s = self._settings.worker.drain_timeout_s
+        timeout_s = self._drain_timeout_s
         await self._heart.become("draining")
         cut_off = await self._consumer.drain(timeout_s)
         await pool.close(timeout_s if not cut_off else 0.0)

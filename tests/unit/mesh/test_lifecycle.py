@@ -105,6 +105,18 @@ def test_who_does_not_drain_in_time_is_cut_off():
     assert lifecycle.run("test", main, grace_s=0.01) == Exit.CUT_OFF
 
 
+def test_a_program_may_allow_itself_a_longer_drain():
+    """What an operator grants in the settings is not cut off by a default."""
+
+    async def main(stop):
+        lifecycle.allow_drain(5.0)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.sleep(0.05)  # the work that is left
+        return Exit.CLEAN
+
+    assert lifecycle.run("test", main, grace_s=0.01) == Exit.CLEAN
+
+
 def test_the_end_of_the_lifeline_asks_to_stop(monkeypatch):
     """When the writer is gone, however it went, the program drains."""
     reader, writer = os.pipe()
