@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import time
@@ -16,6 +17,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from mesh.errors import SpecError
 from mesh.jsonfile import write_record
 from mesh.process import Identity
 from mesh.settings import NOBODY, BrokerAccess, NatsUser, Role
@@ -85,10 +87,22 @@ class StateFolder:
         return f"<StateFolder {self.path}>"
 
     def prepare(self) -> None:
-        """Create what is missing; only the owner may look into it."""
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for folder in (self.nats, self.run, self.logs, self.workers, self.run / "ports"):
-            folder.mkdir(mode=0o700, exist_ok=True)
+        """Create what is missing; only the owner may look into it.
+
+        Raises:
+            SpecError: it cannot be created, or not be written to.
+        """
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in (self.nats, self.run, self.logs, self.workers, self.run / "ports"):
+                folder.mkdir(mode=0o700, exist_ok=True)
+                if not os.access(folder, os.W_OK):
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+        except OSError as exc:
+            raise SpecError(
+                f"state_dir: '{self.path}': cannot be used: {exc.filename}: {exc.strerror}; "
+                "--state-dir or MESH_STATE_DIR names another folder"
+            ) from exc
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[bool]:

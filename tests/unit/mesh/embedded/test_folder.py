@@ -5,6 +5,7 @@ import os
 import pytest
 
 from mesh.embedded.folder import BrokerRecord, MeshRecord, ProgramView, StateFolder
+from mesh.errors import SpecError
 from mesh.jsonfile import write_record
 from mesh.process import Identity
 from mesh.settings import NatsUser
@@ -67,3 +68,13 @@ def test_a_role_signs_in_with_its_own_password(folder):
     read = folder.read("nats", BrokerRecord)
 
     assert (read.access("worker").user, read.access("gateway").user) == ("w", "")
+
+
+def test_a_folder_that_cannot_be_used_is_a_setting_to_change(tmp_path):
+    """It is named with the reason, not shown as a bug."""
+    (tmp_path / "file").touch()
+
+    with pytest.raises(
+        SpecError, match=r"state_dir: '.*file/state': cannot be used: .*: Not a"
+    ):
+        StateFolder(tmp_path / "file" / "state").prepare()
