@@ -74,12 +74,19 @@ def next_endpoint(current: EndpointView, change: EndpointChange) -> Loaded[Endpo
     not take an endpoint off the air.
     """
     given = {"traffic": change.traffic, "mirror_traffic": change.mirror_traffic}
-    splits: dict[str, Any] = {key: parse_traffic(text) for key, text in given.items() if text}
+    splits: dict[str, Any] = {
+        key: parse_traffic(text, f"--{key.replace('_', '-')}")
+        for key, text in given.items()
+        if text
+    }
     if change.file is None:
         values = {**current.spec, **splits}
         where = f"endpoint {current.name}"
-        return endpoint_from_values(values, overrides=change.sets, source=where)
+        loaded = endpoint_from_values(values, overrides=change.sets, source=where)
+        refuse_other("name", current.name, loaded.spec.name)
+        return loaded
     loaded = load_endpoint(change.file, overrides=change.sets, given={"name": change.name})
+    refuse_other("name", current.name, loaded.spec.name)
     for key in given:
         kept = getattr(loaded.spec, key) or getattr(current, key)
         splits.setdefault(key, kept)
@@ -121,7 +128,8 @@ def next_deployment(current: DeploymentView, change: DeploymentChange) -> Deploy
         return DeploymentPlan(loaded, Folders())
     where = f"deployment {current.name}"
     loaded = deployment_from_values(current.spec, overrides=change.sets, source=where)
-    refuse_rename(current, loaded.spec)
+    refuse_other("name", current.name, loaded.spec.name)
+    refuse_other("endpoint_name", current.endpoint_name, loaded.spec.endpoint_name)
     values = msgspec.to_builtins(loaded.spec)
     code, model = ("code_configuration", "code"), ("model", "path")
     keep = Folders(
@@ -131,18 +139,14 @@ def next_deployment(current: DeploymentView, change: DeploymentChange) -> Deploy
     return DeploymentPlan(loaded, keep)
 
 
-def refuse_rename(current: DeploymentView, spec: DeploymentSpec) -> None:
-    """Refuse a change of what a deployment is called.
+def refuse_other(key: str, old: str, new: str) -> None:
+    """Refuse a change of what something is called.
 
     Raises:
-        SpecError: the spec has another name or endpoint.
+        SpecError: it would be called differently.
     """
-    for key, old, new in (
-        ("name", current.name, spec.name),
-        ("endpoint_name", current.endpoint_name, spec.endpoint_name),
-    ):
-        if old != new:
-            raise SpecError(f"{key}: {new!r}: cannot be changed, it is {old!r}")
+    if old != new:
+        raise SpecError(f"{key}: {new!r}: cannot be changed, it is {old!r}")
 
 
 def _at(values: Mapping[str, Any], path: tuple[str, str]) -> Any:

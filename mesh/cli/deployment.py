@@ -16,6 +16,7 @@ from mesh.cli.options import (
     Options,
     Patience,
     common_options,
+    confirm,
     endpoint_option,
     waiting_options,
 )
@@ -186,7 +187,7 @@ def delete(options: Options, patience: Patience, endpoint_name: str, name: str, 
     """Delete a deployment; requests it has are answered first."""
     target = Target(endpoint_name, name)
     if not yes:
-        click.confirm(f"Delete {target}?", abort=True, err=True)
+        confirm(f"Delete {target}?")
     with leave_going(target.show_command) as begun, Waiting(str(target)) as line:
 
         async def work(mesh: Management) -> None:

@@ -14,6 +14,7 @@ from mesh.cli.options import (
     Options,
     Patience,
     common_options,
+    confirm,
     waiting_options,
 )
 from mesh.cli.output import show, warn
@@ -134,7 +135,7 @@ def update(
 def delete(options: Options, patience: Patience, name: str, yes: bool) -> None:
     """Delete an endpoint and all its deployments."""
     if not yes:
-        click.confirm(f"Delete endpoint '{name}' and all its deployments?", abort=True, err=True)
+        confirm(f"Delete endpoint '{name}' and all its deployments?")
     with leave_going(f"mesh endpoint show -n {name}") as begun, Waiting(f"endpoint {name}") as line:
 
         async def work(mesh: Management) -> None:

@@ -98,6 +98,22 @@ def waiting_options(command: Command) -> Command:
     return run
 
 
+def confirm(question: str) -> None:
+    """Ask a person; only a yes goes on.
+
+    Raises:
+        Abort: the answer is no.
+        UsageError: nobody can answer.
+    """
+    try:
+        click.confirm(question, abort=True, err=True)
+    except click.Abort as exc:
+        if isinstance(exc.__context__, EOFError):
+            click.echo(err=True)
+            raise click.UsageError("nobody is there to answer: --yes says it beforehand") from None
+        raise
+
+
 def endpoint_option(command: Command) -> Command:
     """Give a command on a deployment `-e`."""
     return click.option(

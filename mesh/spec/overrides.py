@@ -84,20 +84,25 @@ def _index(target: list[Any], part: str | int, source: str, path: Path) -> int:
     return index
 
 
-def parse_traffic(text: str | Iterable[str]) -> dict[str, int]:
+def parse_traffic(text: str | Iterable[str], option: str = "--traffic") -> dict[str, int]:
     """Read `blue=90 green=10`.
 
     Raises:
-        SpecError: a part is not `name=percent`, or a name is there twice.
+        SpecError: there is nothing, as when a variable is empty, a part is not `name=percent`, or
+            a name is there twice.
     """
     parts = (text if isinstance(text, str) else " ".join(text)).split()
+    if not parts:
+        raise SpecError(f"{option}: '': must be name=percent, such as blue=90, or blue=0")
     traffic: dict[str, int] = {}
     for part in parts:
         name, _, percent = part.partition("=")
         digits = percent.removesuffix("%")
-        if not name or not re.fullmatch("[0-9]{1,3}", digits) or int(digits) > 100:
-            raise SpecError(f"{part!r}: must be name=percent, such as blue=90")
+        if not name or not percent:
+            raise SpecError(f"{option}: {part!r}: must be name=percent, such as blue=90")
+        if not re.fullmatch("[0-9]{1,3}", digits) or int(digits) > 100:
+            raise SpecError(f"{option}: {part!r}: must be a whole percentage from 0 to 100")
         if name in traffic:
-            raise SpecError(f"{part!r}: {name} is there twice")
+            raise SpecError(f"{option}: {part!r}: {name} is there twice")
         traffic[name] = int(digits)
     return traffic

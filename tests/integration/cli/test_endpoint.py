@@ -151,6 +151,39 @@ async def test_update_refuses_traffic_that_does_not_add_up(mesh, service):
     assert "endpoint.update" not in service.asked
 
 
+async def test_update_renames_nothing(mesh, service):
+    """`--set name=...` does not reach another endpoint."""
+    for name in ("iris", "rose"):
+        await mesh("endpoint", "create", "-n", name)
+
+    result = await mesh("endpoint", "update", "-n", "iris", "--set", "name=rose")
+
+    assert result.exit_code == 2
+    assert result.stderr == "error: name: 'rose': cannot be changed, it is 'iris'\n"
+    assert "endpoint.update" not in service.asked
+
+
+async def test_an_empty_split_is_a_slip(mesh, service):
+    """An unset variable of a script does not take the endpoint off the air."""
+    await mesh("endpoint", "create", "-n", "iris")
+
+    result = await mesh("endpoint", "update", "-n", "iris", "--traffic", "")
+
+    assert result.exit_code == 2
+    assert "endpoint.update" not in service.asked
+
+
+async def test_nobody_there_to_ask(mesh, service):
+    """Without a person and without --yes nothing is deleted, and the option is named."""
+    await mesh("endpoint", "create", "-n", "iris")
+
+    result = await mesh("endpoint", "delete", "-n", "iris", stdin="")
+
+    assert result.exit_code == 2
+    assert "--yes" in result.stderr
+    assert "iris" in service.endpoints
+
+
 async def test_delete_asks_first(mesh, service):
     """Without --yes and without a yes nothing is deleted."""
     await mesh("endpoint", "create", "-n", "iris")

@@ -67,7 +67,6 @@ def test_malformed_overrides_are_never_anything_but_a_spec_error(overrides: list
         pytest.param("blue=90 green=10", {"blue": 90, "green": 10}, id="two"),
         pytest.param("blue=0", {"blue": 0}, id="zero"),
         pytest.param("blue=100%", {"blue": 100}, id="percent"),
-        pytest.param("", {}, id="none"),
         pytest.param(["blue=90", "green=10"], {"blue": 90, "green": 10}, id="list"),
     ],
 )
@@ -76,8 +75,19 @@ def test_traffic_is_read(text: str, expected: dict[str, int]):
     assert parse_traffic(text) == expected
 
 
-@pytest.mark.parametrize("text", ["blue", "blue=x", "=1", "blue=101", "blue=-1", "blue=1 blue=2"])
-def test_bad_traffic_is_refused(text: str):
-    """The message shows the part that is wrong."""
-    with pytest.raises(SpecError, match=r"must be name=percent|is there twice"):
-        parse_traffic(text)
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        pytest.param("blue", "'blue': must be name=percent", id="no percent"),
+        pytest.param("=1", "'=1': must be name=percent", id="no name"),
+        pytest.param("blue=x", "'blue=x': must be a whole percentage", id="no number"),
+        pytest.param("blue=101", "'blue=101': must be a whole percentage", id="too much"),
+        pytest.param("blue=-1", "'blue=-1': must be a whole percentage", id="negative"),
+        pytest.param("blue=1 blue=2", "'blue=2': blue is there twice", id="twice"),
+        pytest.param(" ", "'': must be name=percent", id="an empty variable"),
+    ],
+)
+def test_bad_traffic_is_refused(text: str, rule: str):
+    """The message shows the option, the part that is wrong and what would be right."""
+    with pytest.raises(SpecError, match=f"^--mirror-traffic: {rule}"):
+        parse_traffic(text, "--mirror-traffic")
