@@ -8,6 +8,7 @@ import time
 from mesh import subjects, wire
 from mesh.bus import Bus
 from mesh.errors import BusError
+from mesh.reason import headline
 from mesh.wire import Event
 
 log = logging.getLogger("mesh.events")
@@ -39,8 +40,8 @@ class Events:
             generation=generation,
             at_s=time.time(),
         )
-        last_line = (message.rstrip().splitlines() or [""])[-1]
-        log.info("event.%s %s %s %s %s", name, endpoint, deployment or "-", instance, last_line)
+        said = headline(message)
+        log.info("event.%s %s %s %s %s", name, endpoint, deployment or "-", instance, said)
         try:
             await self._bus.publish(subjects.event(endpoint, deployment or "-"), wire.encode(event))
         except BusError as exc:

@@ -12,6 +12,7 @@ from typing import Final
 from mesh import subjects, wire
 from mesh.bus import ApiError, Bus
 from mesh.errors import BusError
+from mesh.reason import headline
 from mesh.records import DeploymentState
 from mesh.streams import STREAM_NOT_FOUND
 from mesh.wire import Depth
@@ -54,7 +55,7 @@ def trouble(state: DeploymentState, ready: int) -> str:
     """Why requests cannot be answered now; empty while somebody can, or soon will."""
     if ready or state.state != "Failed":
         return ""
-    return (state.reason.rstrip() or "failed").splitlines()[-1][:LONGEST_REASON]
+    return (headline(state.reason) or "failed")[:LONGEST_REASON]
 
 
 class Depths:

@@ -13,6 +13,7 @@ import psutil
 
 from mesh import subjects, wire
 from mesh.errors import BusError
+from mesh.reason import headline
 from mesh.wire import InstanceState, ServiceTime, WorkerHeartbeat
 from workers.instance import Instance
 
@@ -55,7 +56,7 @@ class Heart:
 
     async def become(self, state: InstanceState, reason: str = "") -> None:
         """Change state and tell it at once."""
-        log.info("worker.%s %s", state, reason.splitlines()[-1] if reason else "")
+        log.info("worker.%s %s", state, headline(reason))
         self.state, self.reason = state, reason
         await self.beat()
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, NamedTuple
 
 import click
 
@@ -13,8 +13,10 @@ from mesh.cli.options import Options, Patience
 from mesh.cli.output import show, warn
 from mesh.cli.progress import Waiting
 from mesh.cli.session import Begun, leave_going, with_mesh
-from mesh.cli.views import curl_text, deployment_list, is_behind, progress_text
+from mesh.cli.views import curl_text, deployment_list, is_behind, progress_text, split_text
 from mesh.management import Management
+
+FIRST_PERCENT: Final = 10
 
 Act = Callable[[Management, Waiting], Awaitable[DeploymentView]]
 
@@ -87,6 +89,16 @@ def refuse_failed(view: DeploymentView) -> None:
     )
 
 
+def first_share(name: str, traffic: Mapping[str, int]) -> dict[str, int]:
+    """Propose a split for a deployment without traffic: a tenth, or all if nobody has any."""
+    split = {other: percent for other, percent in traffic.items() if percent}
+    if not split:
+        return {name: 100}
+    largest = max(split, key=lambda other: split[other])
+    share = min(FIRST_PERCENT, split[largest])
+    return split | {largest: split[largest] - share, name: share}
+
+
 def next_text(view: DeploymentView, owner: EndpointView) -> str:
     """Where a deployment can be called now, and how."""
     if not owner.scoring_uri:
@@ -95,8 +107,9 @@ def next_text(view: DeploymentView, owner: EndpointView) -> str:
     if view.traffic:
         lines.append(curl_text(owner))
     else:
+        first_split = split_text(first_share(view.name, owner.traffic))
         lines += [
             f"It gets no traffic yet. Call it by name: {curl_text(owner, view.name)}",
-            f'Give it traffic: mesh endpoint update -n {owner.name} --traffic "{view.name}=100"',
+            f'Give it traffic: mesh endpoint update -n {owner.name} --traffic "{first_split}"',
         ]
     return "\n".join(lines)

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from mesh.api import DeploymentView, EndpointView, InstanceView
 from mesh.cli.output import new_table
+from mesh.reason import headline
 from mesh.records import Artifact
 
 STYLES: Final = {"Succeeded": "green", "Failed": "red", "ready": "green", "failed": "red"}
@@ -55,11 +56,12 @@ def endpoint_details(view: EndpointView) -> Table:
     )
 
 
-def deployment_list(views: Iterable[DeploymentView]) -> Table:
-    """Deployments, a row each."""
+def deployment_list(views: Iterable[DeploymentView]) -> RenderableType:
+    """Deployments, a row each; why some fail stands below, where there is room for it."""
     table = new_table(
-        "Endpoint", "Name", "State", "Ready", "Traffic", "Mirror", "Queued", "Generation", "Reason"
+        "Endpoint", "Name", "State", "Ready", "Traffic", "Mirror", "Queued", "Generation"
     )
+    reasons: list[str] = []
     for view in views:
         table.add_row(
             view.endpoint_name,
@@ -70,9 +72,10 @@ def deployment_list(views: Iterable[DeploymentView]) -> Table:
             f"{view.mirror_traffic}%" if view.mirror_traffic else "",
             str(sum(view.queue.values())),
             str(view.generation),
-            last_line(view.reason),
         )
-    return table
+        if view.reason:
+            reasons.append(f"{view.endpoint_name}/{view.name}: {headline(view.reason)}")
+    return Group(table, "", *reasons) if reasons else table
 
 
 def deployment_details(view: DeploymentView) -> RenderableType:
@@ -133,7 +136,7 @@ def progress_text(view: DeploymentView | None) -> str:
     text = f"{view.provisioning_state}, {ready_count(view)} of {view.instance_count} ready"
     if is_behind(view):
         text += f", generation {view.serving_generation} serves until {view.generation} is ready"
-    reason = last_line(view.reason)
+    reason = headline(view.reason)
     return f"{text}: {reason}" if reason else text
 
 
@@ -197,12 +200,6 @@ def size_text(size_bytes: float) -> str:
 def time_text(at_s: float) -> str:
     """A time as UTC, to the second."""
     return f"{datetime.fromtimestamp(at_s, UTC):%Y-%m-%d %H:%M:%S} UTC" if at_s else ""
-
-
-def last_line(text: str) -> str:
-    """The last line of a text: of a traceback, the error itself."""
-    lines = text.strip().splitlines()
-    return lines[-1].strip() if lines else ""
 
 
 def _pairs(values: Mapping[str, object]) -> str:

@@ -60,13 +60,13 @@ def test_endpoint_shows_its_split_as_the_option_takes_it():
 
 
 def test_deployment_list_shows_the_error_itself():
-    """A row has room for one line of a traceback: the last, which is the error."""
+    """Below the rows is room for one line of a traceback: the error."""
     reason = 'Traceback (most recent call last):\n  File "score.py"\nValueError: no model\n'
     failed = deployment(provisioning_state="Failed", reason=reason, ready_instances=0)
 
     text = text_of(deployment_list([failed]))
 
-    assert "ValueError: no model" in text
+    assert "iris/blue: ValueError: no model" in text
     assert "0/2" in text
     assert "Traceback" not in text
 
@@ -88,7 +88,7 @@ def test_progress_is_one_line():
     """While waiting there is one line, with the newest reason at its end."""
     view = deployment(provisioning_state="Creating", ready_instances=1, reason="a\nb")
 
-    assert progress_text(view) == "Creating, 1 of 2 ready: b"
+    assert progress_text(view) == "Creating, 1 of 2 ready: a"
 
 
 def test_progress_says_who_serves_meanwhile():
@@ -138,6 +138,13 @@ def test_a_deployment_without_traffic_is_called_by_name():
 
     assert "azureml-model-deployment: blue" in text
     assert '--traffic "blue=100"' in text
+
+
+def test_a_deployment_beside_another_is_given_a_tenth_at_first():
+    """The command that is proposed takes nobody off the air."""
+    text = next_text(deployment(name="green"), endpoint(traffic={"blue": 70, "red": 30}))
+
+    assert '--traffic "blue=60 red=30 green=10"' in text
 
 
 @pytest.mark.parametrize(
