@@ -182,7 +182,8 @@ class Management:
         owner = await self.get_endpoint(spec.endpoint_name)
         if spec.name in owner.deployments:  # said before a large model is sent
             raise ConflictError(
-                f"deployment '{spec.name}' of endpoint '{owner.name}' exists already"
+                f"deployment '{spec.name}' of endpoint '{owner.name}' exists already: "
+                "update it, or delete it first"
             )
         stored = await store_folders(self._bus, spec, on_upload=on_upload)
         put = api.DeploymentPut(

@@ -121,7 +121,8 @@ def spawn(config: RunnerConfig) -> Spawned:
         cell = Cell(cell_fd)
     except OSError as exc:
         ours.close()
-        raise BootError(f"cannot start {config.python}: {exc}") from exc
+        at = "" if exc.filename in (None, config.python) else f": {exc.filename}"
+        raise BootError(f"cannot start Python '{config.python}': {exc.strerror}{at}") from exc
     finally:
         theirs.close()
         os.close(cell_fd)

@@ -7,7 +7,9 @@ starts at once. Errors become one line and an exit code here and nowhere else.
 from __future__ import annotations
 
 import importlib
+import io
 import os
+import sys
 from typing import Any, Final
 
 import click
@@ -51,6 +53,8 @@ class LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; what goes wrong becomes a line on stderr and an exit code."""
+        if isinstance(sys.stdout, io.TextIOWrapper):  # a name no locale can write fails nothing
+            sys.stdout.reconfigure(errors="backslashreplace")
         try:
             return super().invoke(ctx)
         except MeshError as exc:
@@ -63,7 +67,8 @@ class LazyGroup(click.Group):
         except Exception as exc:  # the boundary: no traceback reaches a person
             if is_debugging():
                 raise
-            tell_error(f"{type(exc).__name__}: {exc} (a bug; MESH_DEBUG=1 shows where)")
+            kind = "" if isinstance(exc, OSError) else "a bug; "  # a full disk is none
+            tell_error(f"{type(exc).__name__}: {exc} ({kind}MESH_DEBUG=1 shows where)")
             ctx.exit(FAILED)
 
 

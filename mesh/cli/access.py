@@ -136,8 +136,9 @@ def error_text(answer: HttpAnswer) -> str:
         told = json.loads(answer.body)
     except ValueError:
         told = None
-    if isinstance(told, dict) and told.get("message"):
-        text = str(told["message"])
+    if isinstance(told, dict):
+        inner = told["error"] if isinstance(told.get("error"), dict) else told
+        text = str(inner.get("message") or text)
     reason = answer.headers.get("ms-azureml-model-error-reason", "")
     more = f" ({reason})" if reason and reason not in text else ""
     return f"{answer.status} {answer.phrase}: {text}{more}"

@@ -48,9 +48,14 @@ def get_logs(options: Options, endpoint_name: str, name: str, **asked: Any) -> N
 
     async def work(mesh: Management) -> None:
         await mesh.get_deployment(endpoint_name, name)  # its absence is told, not shown as silence
+        is_silent = True
         async with contextlib.aclosing(mesh.logs(query)) as lines:
             async for line in lines:
+                is_silent = False
                 write(line)
+        if is_silent and query.lines:
+            who = f"instance {query.instance}" if query.instance else f"deployment {name}"
+            click.echo(f"{who} has printed nothing that is kept", err=True)
 
     with contextlib.suppress(KeyboardInterrupt):
         with_mesh(options, work)

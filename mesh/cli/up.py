@@ -120,12 +120,12 @@ def down(*, state_dir: str | None, timeout_s: float) -> None:
 def status(ctx: click.Context, *, options: Options) -> None:
     """Show what runs, where it listens, and what is served.
 
-    The exit code is 3 if no mesh is running.
+    The exit code is 3 if no mesh is running, or its management service does not answer.
     """
     folder = _folder(options.state_dir)
     found = _status(folder, options)
     show(found, options, lambda: _status_page(found))
-    if not found.running and found.mesh is None:
+    if found.mesh is None:
         ctx.exit(UNREACHABLE)
 
 
@@ -187,7 +187,8 @@ def _status_page(found: MeshStatus) -> RenderableType:
     if found.running:
         table = new_table("Program", "State", "PID", "Restarts", "Listens on")
         for one in found.programs:
-            table.add_row(one.name, one.state, str(one.pid or ""), str(one.restarts), one.url)
+            where = one.url or one.metrics_url
+            table.add_row(one.name, one.state, str(one.pid or ""), str(one.restarts), where)
         parts += [table, ""]
     if found.mesh is None:
         parts.append("the management service does not answer")
@@ -216,7 +217,7 @@ def _ready_fields(record: MeshRecord, settings: Settings, *, detached: bool) -> 
     rows = [(one.name, one.url) for one in record.programs if one.name.startswith("gateway")]
     rows += [(f"{one.name} metrics", one.metrics_url) for one in record.programs if one.metrics_url]
     rows += [
-        ("nats", f"{record.nats_url}   (for the nats tool: mesh nats env)"),
+        ("nats", f"{record.nats_url}   (nats tool: mesh nats env)"),
         ("state", str(folder.path)),
         ("logs", str(folder.logs / "mesh.log") if detached else "here"),
         ("stop", "mesh down" if detached else "Ctrl-C"),

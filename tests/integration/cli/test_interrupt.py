@@ -1,6 +1,7 @@
-"""Ctrl-C while a command waits."""
+"""Ctrl-C while a command waits, and where its output goes."""
 
 import asyncio
+import os
 import signal
 import sysconfig
 from pathlib import Path
@@ -40,3 +41,19 @@ async def test_a_closed_pipe_is_no_error_to_read(mesh, service, folder):
     _, told = await process.communicate()
 
     assert told == b""
+
+
+@pytest.mark.timeout(30)
+async def test_a_terminal_that_knows_ascii_only_is_written_to(mesh, service):
+    """A letter that cannot be shown is escaped; it fails no command."""
+    await mesh("endpoint", "create", "-n", "iris", "--set", "description=Bl\u00fcte")
+    process = await asyncio.create_subprocess_exec(
+        *(MESH, "endpoint", "show", "-n", "iris"),
+        stdout=asyncio.subprocess.PIPE,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+    )
+
+    shown, _ = await process.communicate()
+
+    assert process.returncode == 0
+    assert b"Bl\\xfcte" in shown

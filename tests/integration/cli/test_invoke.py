@@ -1,10 +1,13 @@
 """`mesh endpoint invoke`, against an HTTP server in the gateway's place."""
 
 import json
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 import pytest
+
+from mesh.cli.access import HttpAnswer, error_text
 
 INVOKE = ("endpoint", "invoke", "-n", "iris", "--request-file")
 
@@ -87,6 +90,15 @@ async def test_an_error_of_the_model_is_told(mesh, iris):
 
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.strip() == "error: 424 Failed Dependency: the model raised (ValueError)"
+
+
+def test_an_error_of_the_gateway_is_told_in_words():
+    """Its message is shown, not the JSON around it."""
+    body = b'{"error": {"code": "not_found", "message": "no deployment has traffic"}}'
+
+    text = error_text(HttpAnswer(404, "Not Found", Message(), body))
+
+    assert text == "404 Not Found: no deployment has traffic"
 
 
 async def test_a_missing_request_file_is_a_usage_error(mesh, iris):

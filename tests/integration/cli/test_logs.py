@@ -54,6 +54,14 @@ async def test_only_the_last_lines(mesh, told):
     assert len((await mesh(*BLUE, "-l", "1")).stdout.splitlines()) == 1
 
 
+async def test_silence_is_told(mesh, told):
+    """An instance that printed nothing, or does not exist, is not answered with nothing at all."""
+    result = await mesh(*BLUE, "--instance", "i9")
+
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == "instance i9 has printed nothing that is kept\n"
+
+
 async def test_only_one_instance(mesh, told):
     """`--instance` leaves the others out."""
     result = await mesh(*BLUE, "--instance", "i2", "-o", "tsv")
