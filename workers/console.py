@@ -1,7 +1,7 @@
 """What a runner process prints, cut into lines that name their request.
 
 The runner's own streams put `<mark>request id<mark>` before a line; C code and child processes do
-not. Ring: values, and one adapter for a pipe.
+not. Ring: adapter; what cuts the lines is a value.
 """
 
 from __future__ import annotations

@@ -65,3 +65,21 @@ def test_ring_looks_inwards_only(name: str) -> None:
     }
 
     assert outward <= ALLOWED.get(name, set())
+
+
+def rows_of_the_page() -> list[tuple[str, int]]:
+    """Each module that ARCHITECTURE.md names in its table of rings, and the column it stands in."""
+    page = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    found: list[tuple[str, int]] = []
+    for row in re.findall(r"^\| `.* \|$", page, re.MULTILINE):
+        for column, cell in enumerate(re.findall(r"`([^`]+)`", row)):
+            package, _, names = cell.partition(".")
+            found += [(f"{package}.{name}", column) for name in names.split()]
+    return found
+
+
+@pytest.mark.parametrize(("name", "column"), rows_of_the_page())
+def test_the_page_knows_the_rings(name: str, column: int) -> None:
+    """ARCHITECTURE.md names modules that there are, in the ring that each says it is in."""
+    assert name in TREES
+    assert DEPTH.get(RING_OF.get(name, ""), column) == column
