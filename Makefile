@@ -74,8 +74,9 @@ bench-compare: setup ## this tree against BASE=<commit>, interleaved
 	@scripts/need-wrk.sh
 	@$(BIN)/python -m benchmarks.compare --base "$(BASE)" $(BENCH_ARGS)
 
-schema: setup ## write the JSON Schemas of the YAML files from the structs
+schema: setup ## write what is made from the code: JSON Schemas, docs/spec.md, docs/errors.md
 	@$(BIN)/python -m mesh.spec.schema
+	@$(BIN)/python scripts/errors_page.py
 
 lock: setup ## resolve requirements/*.txt again (the only target that changes them)
 	@UV="$(BIN)/uv" scripts/lock.sh
