@@ -9,7 +9,7 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from mesh.errors import SpecError
 from mesh.settings import Settings
 
 READY_LIMIT_BYTES: Final = 65536
+MOST_PORT: Final = 65535
 
 
 class Program(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,12 +67,15 @@ def gateway_ports(folder: StateFolder, settings: Settings) -> list[int]:
     if asked and not is_free(host, asked):
         raise SpecError(f"gateway.port: value {asked}: it is in use on {host}; 0 takes a free one")
     known = folder.read("ports", dict[str, int]) or {}
+    following = iter(range(asked, MOST_PORT + 1))
+    taken = {0} | {settings.scaler.port} - {asked}  # the scaler is about to listen there
     chosen: dict[str, int] = {}
     for index in range(settings.gateway.count):
         name = gateway_name(index)
-        wanted = asked + index if asked else known.get(name, 0)
-        usable = 0 < wanted <= 65535 and is_free(host, wanted) and wanted not in chosen.values()
-        chosen[name] = wanted if usable else free_port(host)
+        candidates: Iterable[int] = following if asked else (known.get(name, 0),)
+        usable = (port for port in candidates if port not in taken and is_free(host, port))
+        chosen[name] = next(usable, None) or free_port(host)
+        taken.add(chosen[name])
     folder.write("ports", known | chosen)
     return list(chosen.values())
 

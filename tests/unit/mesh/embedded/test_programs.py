@@ -65,3 +65,16 @@ def test_each_gateway_has_its_settings(folder):
     paths = [one.command[-1] for one in programs]
     assert read_settings(paths[0]).gateway.port != read_settings(paths[1]).gateway.port
     assert {(folder.run / path).stat().st_mode & 0o777 for path in paths} == {0o600}
+
+
+def test_further_gateways_leave_the_scaler_its_port(folder):
+    """It starts at the same time, so its port is still free when theirs are chosen."""
+    settings = with_gateway(port=0, count=1)
+    first = gateway_ports(folder, settings)[0]
+    scaler = msgspec.structs.replace(settings.scaler, port=first + 1)
+    gateway = msgspec.structs.replace(settings.gateway, port=first, count=2)
+
+    ports = gateway_ports(folder, msgspec.structs.replace(settings, gateway=gateway, scaler=scaler))
+
+    assert ports[0] == first
+    assert first + 1 not in ports
