@@ -25,7 +25,7 @@ from workers.policy import LOWER_LANES, interactive_batch, lower_batch, prefetch
 from workers.pull import Delivery, Puller
 from workers.tally import WorkerTally
 from workers.trial import Trials
-from workers.work import Malformed, Work, decode, malformed_work, run_request
+from workers.work import Malformed, Work, begin_by_s, decode, malformed_work, run_request
 
 log = logging.getLogger("workers.consume")
 
@@ -170,18 +170,23 @@ class Consumer:
         if self._stopping and not len(desk):
             self._idle.set()
 
+    def _latest_s(self, work: Work) -> float:
+        if self.desk.load.waiting or self.backlog[work.lane]:
+            return begin_by_s(work, self.tally.mean_run_s)
+        return work.deadline_s
+
     def _begin(self, work: Work, now_s: float) -> None:
-        if work.deadline_s <= now_s:
+        if self._latest_s(work) <= now_s:
             self.desk.finish(work.number, now_s)
             self._end.let_go(work, "expired")
         elif work.is_redelivered:
             self._end.spawn(self._record_and_run(work))
         else:
-            self._runners.submit(run_request(work))
+            self._runners.submit(run_request(work, self._latest_s(work)))
 
     async def _record_and_run(self, work: Work) -> None:
         if await self._trials.record(work):
-            self._runners.submit(run_request(work))
+            self._runners.submit(run_request(work, self._latest_s(work)))
             return
         self.desk.finish(work.number, self._loop.time())
         self._start_more(self._loop.time())

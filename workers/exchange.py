@@ -21,7 +21,8 @@ JSON: Final = "application/json"
 class RunRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A request for a runner. `headers` is a JSON list of name/value pairs, or empty.
 
-    `number` is unique among those in hand; `deadline_s` is monotonic.
+    `number` is unique among those in hand. Times are monotonic; `begin_by_s` is not after
+    `deadline_s`, and earlier if it would be begun in vain.
     """
 
     number: int
@@ -32,6 +33,7 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     content_type: str = JSON
     headers: bytes = b""
     deadline_s: float = float("inf")
+    begin_by_s: float = float("inf")
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):

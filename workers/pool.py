@@ -164,7 +164,7 @@ class Pool:
         waiting = self._waiting
         while waiting and (runner := self._pick()) is not None:
             request = waiting.popleft()
-            if request.deadline_s > self._loop.time():
+            if request.begin_by_s > self._loop.time():
                 runner.submit(request)
             else:
                 self._refuse(request.number, EXPIRED)

@@ -25,7 +25,7 @@ class WorkerTally:
         self.queued = Histogram()
         self.run = Histogram()
         self.service_s = 0.0
-        self._mean_run_s = 0.0
+        self.mean_run_s = 0.0
         self._peak_run_s = 0.0
         self.answered = 0
 
@@ -39,7 +39,7 @@ class WorkerTally:
         slot_s = now_s - work.started_s
         weight = SMOOTHING if self.answered > 1 else 1.0
         self.service_s += weight * (slot_s - self.service_s)
-        self._mean_run_s += weight * (run_s - self._mean_run_s)
+        self.mean_run_s += weight * (run_s - self.mean_run_s)
         self._peak_run_s = max(run_s, self._peak_run_s * PEAK_DECAY)
 
     def count(self, outcome: str) -> None:
@@ -49,4 +49,4 @@ class WorkerTally:
     @property
     def service(self) -> ServiceTime:
         """The service time as heartbeats tell it: seconds a request runs."""
-        return ServiceTime(mean_s=self._mean_run_s, peak_s=self._peak_run_s, answered=self.answered)
+        return ServiceTime(mean_s=self.mean_run_s, peak_s=self._peak_run_s, answered=self.answered)

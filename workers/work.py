@@ -5,6 +5,8 @@ Ring: values and decisions; the broker's client is not known here.
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from mesh import subjects, wire
@@ -14,6 +16,7 @@ from workers.exchange import DEFAULT_PATH, RunRequest
 from workers.pull import Delivery
 
 SHADOW_LANE: Lane = "shadow"
+RUN_MARGIN: Final = 1.25  # run() takes its time, and the way back too
 
 
 class Work(msgspec.Struct, kw_only=True, eq=False):
@@ -103,7 +106,17 @@ def decode(
     )
 
 
-def run_request(work: Work) -> RunRequest:
+def begin_by_s(work: Work, mean_run_s: float) -> float:
+    """Return when it must have begun to end in time, if its run() takes as long as others do.
+
+    In a queue that is too long everything would begin just before its deadline, and be of no use.
+    A deadline too short for that in any case is left to try its luck.
+    """
+    latest_s = work.deadline_s - RUN_MARGIN * mean_run_s
+    return latest_s if latest_s > work.stamped_s else work.deadline_s
+
+
+def run_request(work: Work, latest_s: float) -> RunRequest:
     """Word a request for a runner."""
     headers = work.headers
     return RunRequest(
@@ -115,6 +128,7 @@ def run_request(work: Work) -> RunRequest:
         headers=headers.get(wire.HTTP, "").encode(),
         body=work.body,
         deadline_s=work.deadline_s,
+        begin_by_s=latest_s,
     )
 
 

@@ -152,6 +152,19 @@ async def test_waiting_request_expires(stage: Stage):
     assert (late.expired, late.status) == (True, 408)
 
 
+async def test_request_that_would_be_begun_in_vain_gives_way(stage: Stage):
+    """Its deadline is still to come, but too near."""
+    pool = await stage.pool(GATE)
+    pool.submit(stage.request("gate"))
+    pool.submit(stage.request("vain", begin_by_s=0.0))
+    pool.submit(stage.request("gate"))
+
+    (stage.folder / "gate").touch()
+
+    assert (await stage.heard.end(2)).expired
+    assert (await stage.heard.end(3)).status == 200
+
+
 async def test_request_past_its_deadline_brings_one_runner_down(stage: Stage):
     """The other runner and its request are left alone."""
     pool = await stage.pool(GATE, count=2)

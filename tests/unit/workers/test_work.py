@@ -8,7 +8,7 @@ from mesh import wire
 from mesh.subjects import WorkerAddress
 from workers.clock import BrokerClock
 from workers.pull import read_delivery
-from workers.work import Malformed, decode
+from workers.work import Malformed, Work, begin_by_s, decode
 
 ADDRESS = WorkerAddress("iris", "blue", "i1")
 ACK = "$JS.ACK.WORK_iris_blue.interactive.2.17.9.1700000000000000000.5"
@@ -73,3 +73,12 @@ def test_what_breaks_the_protocol_is_malformed_and_says_why(headers, named):
 
     assert isinstance(work, Malformed)
     assert named in work.reason
+
+
+@pytest.mark.parametrize(("mean_run_s", "begin_by"), [(0.0, 5.0), (2.0, 2.5), (4.0, 5.0)])
+def test_what_cannot_end_in_time_is_not_begun(mean_run_s, begin_by):
+    """With a margin; but for one that could never have, whose only chance is to be tried."""
+    work = read({wire.TIMEOUT_MS: "5000"})
+    assert isinstance(work, Work)
+
+    assert begin_by_s(work, mean_run_s) - work.stamped_s == pytest.approx(begin_by)
