@@ -30,7 +30,8 @@ BODY_TIMEOUT_S: Final = 60.0
 IDLE_TIMEOUT_S: Final = 75.0
 LINGER_S: Final = 2.0
 
-Phase = Literal["idle", "head", "body", "answering", "lingering"]
+Phase = Literal["idle", "head", "body", "answering", "lingering", "refused"]
+OVER: Final = ("lingering", "refused")  # what still comes is of no use
 LIMITS_S: Final[dict[Phase, float]] = {
     "idle": IDLE_TIMEOUT_S,
     "head": HEAD_TIMEOUT_S,
@@ -112,7 +113,7 @@ class GatewayProtocol(HttpToolsProtocol):
         """Start a request; the ASGI scope is made later, if it is an ASGI request at all."""
         self.url = b""
         self.headers = []
-        if self.phase != "lingering":
+        if self.phase not in OVER:
             self._enter("head")
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -122,7 +123,11 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Send the request one of two ways: an exchange of ours, or an ASGI task."""
-        if self.phase == "lingering" or self._is_head_too_large():
+        if self.phase in OVER:
+            return
+        if self._is_head_too_large():
+            self._refuse_connection(HeadersTooLargeError())
+            self._enter("refused")
             return
         self._enter("body")
         method = self.parser.get_method()
@@ -147,9 +152,11 @@ class GatewayProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Take a piece of a body, unless its request is answered already."""
         cycle = self.cycle
+        if self.phase in OVER:
+            return
         if cycle.__class__ is not Exchange:
             super().on_body(body)
-        elif not cycle.response_complete and self.phase != "lingering":
+        elif not cycle.response_complete:
             cycle.feed(body)
 
     def on_message_complete(self) -> None:
@@ -157,6 +164,8 @@ class GatewayProtocol(HttpToolsProtocol):
         cycle = self.cycle
         if self.phase == "lingering":
             self.transport.close()
+        elif self.phase == "refused":
+            return
         elif cycle.__class__ is not Exchange:
             self._enter("idle" if cycle.response_complete else "answering")
             super().on_message_complete()
@@ -239,10 +248,7 @@ class GatewayProtocol(HttpToolsProtocol):
         size_bytes = self._head_bytes
         if size_bytes > MAX_HEAD_BYTES:  # the piece may hold a part of the body too: count exactly
             size_bytes = len(self.url) + sum(len(name) + len(value) for name, value in headers)
-        if size_bytes <= MAX_HEAD_BYTES and len(headers) <= MAX_HEADERS:
-            return False
-        self._refuse_connection(HeadersTooLargeError())
-        return True
+        return size_bytes > MAX_HEAD_BYTES or len(headers) > MAX_HEADERS
 
     def _begin_asgi(self) -> None:
         url, headers = self.url, self.headers

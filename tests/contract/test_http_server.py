@@ -297,6 +297,16 @@ async def test_large_head_is_refused(client, head):
     assert await client.is_closed()
 
 
+async def test_body_after_a_large_head_is_nobodys(client, caplog):
+    """A body in the same packet as a head that is refused is no failure of ours."""
+    head = b"x-long: " + b"x" * 40_000
+    client.send(b"POST /score HTTP/1.1\r\nhost: h\r\ncontent-length: 1\r\n" + head + b"\r\n\r\nx")
+
+    assert (await client.answer()).status == 431
+    assert await client.is_closed()
+    assert "protocol.failed" not in caplog.text
+
+
 async def test_old_http_is_answered_and_closed(client):
     """HTTP/1.0 gets its answer, and the connection ends."""
     client.send(b"POST /score HTTP/1.0\r\ncontent-length: 1\r\n\r\nx")
