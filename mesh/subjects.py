@@ -30,9 +30,20 @@ EVENTS_STREAM: Final = "EVENTS"
 TRAFFIC_STREAM: Final = "TRAFFIC"
 
 API_PREFIX: Final = "mesh.api"
+
+# All subjects of a kind, for those who keep, guard or hear all of them.
+CALLS: Final = f"{API_PREFIX}.>"
+WORK: Final = "mesh.work.>"
+REPLIES: Final = "mesh.reply.>"
+CANCELS: Final = "mesh.cancel.>"
 DEPTHS: Final = "mesh.depth.>"
 GATEWAY_HEARTBEATS: Final = "mesh.heartbeat.gateway.*"
 WORKER_HEARTBEATS: Final = "mesh.heartbeat.worker.>"
+EVENTS: Final = "mesh.event.>"
+LOGS: Final = "mesh.log.>"
+TRAFFIC: Final = "mesh.traffic.>"
+SHADOWS: Final = "mesh.shadow.>"
+DEAD: Final = "mesh.dead.>"
 
 
 class WorkerAddress(NamedTuple):
@@ -56,6 +67,12 @@ def work(endpoint: str, deployment: str, lane: Lane) -> str:
 def work_stream(endpoint: str, deployment: str) -> str:
     """Name of the stream that holds a deployment's work queue."""
     return f"WORK_{endpoint}_{deployment}"
+
+
+def work_stream_owner(stream: str) -> tuple[str, str]:
+    """Endpoint and deployment of a work queue's stream: names hold no underscore."""
+    _, endpoint, deployment = stream.split("_")
+    return endpoint, deployment
 
 
 def reply_prefix(endpoint: str, deployment: str, gateway: str) -> str:

@@ -80,15 +80,17 @@ def shared_streams() -> list[Config]:
     """Streams that exist once per mesh."""
     day = 86_400
     return [
-        _log_stream(subjects.LOGS_STREAM, "mesh.log.>", max_bytes=256 * MIB, max_age_s=7 * day),
-        _log_stream(subjects.EVENTS_STREAM, "mesh.event.>", max_bytes=64 * MIB, max_age_s=30 * day),
+        _log_stream(subjects.LOGS_STREAM, subjects.LOGS, max_bytes=256 * MIB, max_age_s=7 * day),
         _log_stream(
-            subjects.TRAFFIC_STREAM, "mesh.traffic.>", max_bytes=256 * MIB, max_age_s=7 * day
+            subjects.EVENTS_STREAM, subjects.EVENTS, max_bytes=64 * MIB, max_age_s=30 * day
         ),
         _log_stream(
-            subjects.SHADOW_STREAM, "mesh.shadow.>", max_bytes=128 * MIB, max_age_s=7 * day
+            subjects.TRAFFIC_STREAM, subjects.TRAFFIC, max_bytes=256 * MIB, max_age_s=7 * day
         ),
-        _log_stream(subjects.DEAD_STREAM, "mesh.dead.>", max_bytes=512 * MIB, max_age_s=30 * day),
+        _log_stream(
+            subjects.SHADOW_STREAM, subjects.SHADOWS, max_bytes=128 * MIB, max_age_s=7 * day
+        ),
+        _log_stream(subjects.DEAD_STREAM, subjects.DEAD, max_bytes=512 * MIB, max_age_s=30 * day),
     ]
 
 

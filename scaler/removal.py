@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Final
 
 from msgspec.structs import replace
 
@@ -22,8 +21,6 @@ from scaler.registry import Registry, Stored
 from scaler.states import States
 
 log = logging.getLogger("scaler.removal")
-
-WORK: Final = "mesh.work.>"
 
 
 class Removals:
@@ -99,22 +96,17 @@ class Removals:
         for address in set(self._states.addresses()) - wanted - unreadable:
             await self._states.delete(*address)
         for stream in await self._queues():
-            endpoint, name = _owner(stream)
-            if (endpoint, name) not in wanted | unreadable:
+            if subjects.work_stream_owner(stream) not in wanted | unreadable:
                 log.warning("removal.orphan stream=%s", stream)
                 await delete_stream(self._bus, stream)
 
     async def _queues(self) -> list[str]:
         names: list[str] = []
         while True:
-            page = await self._bus.api("STREAM.NAMES", {"subject": WORK, "offset": len(names)})
+            page = await self._bus.api(
+                "STREAM.NAMES", {"subject": subjects.WORK, "offset": len(names)}
+            )
             found = page.get("streams") or []
             names += found
             if not found or len(names) >= page.get("total", 0):
                 return names
-
-
-def _owner(stream: str) -> tuple[str, str]:
-    """The deployment of a queue: names hold no underscore."""
-    _, endpoint, name = stream.split("_")
-    return endpoint, name

@@ -16,8 +16,8 @@ PACKAGES = ("mesh", "gateway", "scaler", "workers")
 HEAD = """# Errors
 
 Every error the mesh raises on purpose, made from the classes by `make schema`. `code` is its name
-on the wire, in metrics and in answers; the message is what is said when nothing more precise is known.
-The status is that of a scoring request, the exit code that of the `mesh` command.
+on the wire, in metrics and in answers; the message is said when nothing more precise is known. The
+status is that of a scoring request, the exit code that of the `mesh` command.
 
 | error | code | status | exit code | message |
 |---|---|---|---|---|

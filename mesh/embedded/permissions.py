@@ -27,12 +27,18 @@ def permissions(role: Role) -> Permissions:
     match role:
         case "gateway":
             return _limited(
-                _gateway_publishes(), ["mesh.reply.*.*.*.*", subjects.DEPTHS, own_inbox]
+                _gateway_publishes(), [subjects.reply_wildcard("*"), subjects.DEPTHS, own_inbox]
             )
         case "worker":
-            return _limited(_worker_publishes(), ["mesh.cancel.>", own_inbox])
+            return _limited(_worker_publishes(), [subjects.CANCELS, own_inbox])
         case "scaler":
-            hears = [f"{subjects.API_PREFIX}.>", "mesh.heartbeat.>", "mesh.event.>", own_inbox]
+            hears = [
+                subjects.CALLS,
+                subjects.GATEWAY_HEARTBEATS,
+                subjects.WORKER_HEARTBEATS,
+                subjects.EVENTS,
+                own_inbox,
+            ]
             return _limited(_scaler_publishes(), hears) | {"allow_responses": ANSWERS}
         case "admin":
             return {"publish": {"allow": [">"]}, "subscribe": {"allow": [">"]}}
@@ -61,10 +67,10 @@ def _limited(publishes: list[str], hears: list[str]) -> Permissions:
 
 def _gateway_publishes() -> list[str]:
     return [
-        "mesh.work.>",
-        "mesh.heartbeat.gateway.*",
-        "mesh.cancel.>",
-        "mesh.traffic.>",
+        subjects.WORK,
+        subjects.GATEWAY_HEARTBEATS,
+        subjects.CANCELS,
+        subjects.TRAFFIC,
         # A stream's name is one token, so work queues cannot be named by a wildcard alone.
         "$JS.API.STREAM.MSG.DELETE.*",
         "$JS.API.STREAM.MSG.GET.*",
@@ -74,12 +80,12 @@ def _gateway_publishes() -> list[str]:
 
 def _worker_publishes() -> list[str]:
     return [
-        "mesh.reply.>",
-        "mesh.heartbeat.worker.>",
-        "mesh.log.>",
-        "mesh.event.>",
-        "mesh.shadow.>",
-        "mesh.dead.>",
+        subjects.REPLIES,
+        subjects.WORKER_HEARTBEATS,
+        subjects.LOGS,
+        subjects.EVENTS,
+        subjects.SHADOWS,
+        subjects.DEAD,
         "$JS.API.CONSUMER.MSG.NEXT.*.*",
         "$JS.API.CONSUMER.INFO.*.*",
         "$JS.ACK.>",
@@ -93,9 +99,9 @@ def _worker_publishes() -> list[str]:
 
 def _scaler_publishes() -> list[str]:
     return [
-        "mesh.event.>",
-        "mesh.depth.>",
-        "mesh.cancel.>",
+        subjects.EVENTS,
+        subjects.DEPTHS,
+        subjects.CANCELS,
         "$JS.API.>",
         "$JS.ACK.>",
         "$JS.FC.>",

@@ -51,7 +51,7 @@ class ManagementService:
     async def start(self) -> None:
         """Take verbs from now on."""
         bus = self._desk.bus
-        self._subscription = await bus.subscribe(f"{subjects.API_PREFIX}.>", self._take)
+        self._subscription = await bus.subscribe(subjects.CALLS, self._take)
         await bus.flush()
 
     async def close(self) -> None:
