@@ -6,7 +6,7 @@ they were sent. Ring: adapter.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from prometheus_client import CollectorRegistry
@@ -48,16 +48,20 @@ def build_app(registry: CollectorRegistry, is_ready: Callable[[], bool], cors: C
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/metrics", scrape),
-            *(Route(path, score, methods=["OPTIONS", "POST", "GET"]) for path in scoring),
+            *(_scoring_route(path, score) for path in scoring),
         ],
         exception_handlers={MeshError: _refuse, HTTPException: _refuse_route},
     )
 
 
+def _scoring_route(path: str, score: Callable[[Request], Awaitable[Response]]) -> Route:
+    route = Route(path, score)
+    route.methods = {"GET", "POST", "OPTIONS"}  # handed over, it would add HEAD
+    return route
+
+
 def _score(request: Request, cors: Cors) -> Response:
     """Answer what looks like a scoring request and is not: the endpoint is not known."""
-    if request.method == "HEAD":
-        raise HTTPException(405)
     origin = request.headers.get("origin", "").encode("latin-1")
     if request.method == "OPTIONS":
         headers = cors.preflight(origin)

@@ -91,8 +91,11 @@ async def test_endpoint_without_traffic_is_not_found(mesh):
 
 
 async def test_other_methods_are_not_allowed(mesh):
-    """405 for what is neither GET nor POST."""
-    assert (await mesh.score(method="PUT")).status == 405
+    """405 for what is neither GET nor POST, and the methods that would do."""
+    answer = await mesh.score(method="PUT")
+
+    assert answer.status == 405
+    assert sorted(answer.headers["allow"].split(", ")) == ["GET", "OPTIONS", "POST"]
 
 
 async def test_query_and_method_reach_the_model(mesh):

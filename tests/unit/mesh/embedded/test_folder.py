@@ -74,7 +74,5 @@ def test_a_folder_that_cannot_be_used_is_a_setting_to_change(tmp_path):
     """It is named with the reason, not shown as a bug."""
     (tmp_path / "file").touch()
 
-    with pytest.raises(
-        SpecError, match=r"state_dir: '.*file/state': cannot be used: .*: Not a"
-    ):
+    with pytest.raises(SpecError, match=r"state_dir: '.*file/state': cannot be used: .*: Not a"):
         StateFolder(tmp_path / "file" / "state").prepare()
