@@ -109,8 +109,10 @@ async def regenerate_keys(desk: Desk, request: RegenerateKeys) -> Credentials:
         require_endpoint(desk.registry, request.name)
         keys = changed_keys(await read_keys(desk.keys, request.name), request)
         revision = await write_keys(desk.keys, desk.registry, request.name, keys)
-    await desk.events.tell("KeyRegenerated", request.name, message=request.key_type)
-    await unconfirmed(desk.observer.gateways, revision)
+    # Who still takes the old key is told in the trail: the answer holds the keys and no more.
+    behind = await unconfirmed(desk.observer.gateways, revision)
+    text = "; ".join([request.key_type, *behind])
+    await desk.events.tell("KeyRegenerated", request.name, message=text)
     return credentials(keys)
 
 

@@ -9,7 +9,6 @@ import msgspec
 import pytest
 
 from mesh.api import EndpointView, Nothing
-from mesh.bus import Bus
 from mesh.errors import (
     BusError,
     BusTimeoutError,
@@ -27,22 +26,6 @@ from tests.fake_management import FakeManagement
 ROOT = Path(__file__).parents[2]
 IRIS = EndpointSpec(name="iris")
 BLUE = DeploymentSpec(name="blue", endpoint_name="iris")
-
-
-@pytest.fixture
-async def bus(nats_server):
-    """A broker of the test's own: every service answers the same verbs."""
-    bus = await Bus.connect(nats_server().url, name="test")
-    yield bus
-    await bus.close()
-
-
-@pytest.fixture
-async def service(bus):
-    """The management service of the test."""
-    service = await FakeManagement(bus).start()
-    yield service
-    await service.close()
 
 
 @pytest.fixture

@@ -49,14 +49,6 @@ async def server(nats_server):
     return server
 
 
-@pytest.fixture
-async def bus(server):
-    """A connection to it."""
-    bus = await Bus.connect(server.url, name="test")
-    yield bus
-    await bus.close()
-
-
 async def publish(bus: Bus, count: int, start: int = 0):
     for number in range(start, start + count):
         await bus.publish(subjects.work("iris", "blue", "interactive"), b"%d" % number)

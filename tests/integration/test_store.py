@@ -40,14 +40,6 @@ async def server(nats_server):
     return server
 
 
-@pytest.fixture
-async def bus(server):
-    """A connection to it."""
-    bus = await Bus.connect(server.url, name="test")
-    yield bus
-    await bus.close()
-
-
 async def test_the_view_begins_with_what_is_there_and_follows(bus):
     """Present values first, then changes and deletions, each with its revision."""
     bucket = await Bucket.open(bus, CONFIG_BUCKET)

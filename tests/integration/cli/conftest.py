@@ -8,7 +8,6 @@ from click.testing import CliRunner, Result
 
 from mesh.bus import Bus
 from mesh.cli import main
-from tests.fake_management import FakeManagement
 
 
 @pytest.fixture
@@ -20,14 +19,6 @@ async def bus(nats_server, monkeypatch):
     bus = await Bus.connect(server.url, name="test")
     yield bus
     await bus.close()
-
-
-@pytest.fixture
-async def service(bus):
-    """The management service of the test."""
-    service = await FakeManagement(bus).start()
-    yield service
-    await service.close()
 
 
 class Shell:
