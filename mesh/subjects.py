@@ -1,4 +1,4 @@
-"""The words on the wire: every subject, stream and bucket name, built and taken apart here only.
+"""The words on the wire: every name of a subject, stream, bucket and key is made here only.
 
 Source: protocol v1, `docs/protocol.md`. Ring: values.
 """
