@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -21,9 +20,11 @@ from mesh.spec.load import (
     load_deployment,
     load_endpoint,
 )
-from mesh.spec.overrides import parse_traffic
+from mesh.spec.overrides import parse_traffic, read_override
 
 MOST_TRIES: Final = 5
+CODE_PATHS: Final = {("code_configuration",), ("code_configuration", "code")}
+MODEL_PATHS: Final = {("model",), ("model", "path")}
 
 
 class EndpointChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,7 +121,7 @@ def next_deployment(current: DeploymentView, change: DeploymentChange) -> Deploy
     """Return a deployment's spec after a change, and which stored folders stay.
 
     A file's folders are always stored again, since they may have changed; without a file a
-    folder is stored again only if its path has changed.
+    folder is stored again only if its path is given.
     """
     if change.file is not None:
         given = {"name": change.name, "endpoint_name": change.endpoint}
@@ -130,11 +131,10 @@ def next_deployment(current: DeploymentView, change: DeploymentChange) -> Deploy
     loaded = deployment_from_values(current.spec, overrides=change.sets, source=where)
     refuse_other("name", current.name, loaded.spec.name)
     refuse_other("endpoint_name", current.endpoint_name, loaded.spec.endpoint_name)
-    values = msgspec.to_builtins(loaded.spec)
-    code, model = ("code_configuration", "code"), ("model", "path")
+    paths = {read_override(override)[0] for override in change.sets}
     keep = Folders(
-        code=current.code if _at(values, code) == _at(current.spec, code) else None,
-        model=current.model if _at(values, model) == _at(current.spec, model) else None,
+        code=None if paths & CODE_PATHS else current.code,
+        model=None if paths & MODEL_PATHS else current.model,
     )
     return DeploymentPlan(loaded, keep)
 
@@ -147,8 +147,3 @@ def refuse_other(key: str, old: str, new: str) -> None:
     """
     if old != new:
         raise SpecError(f"{key}: {new!r}: cannot be changed, it is {old!r}")
-
-
-def _at(values: Mapping[str, Any], path: tuple[str, str]) -> Any:
-    inner = values.get(path[0])
-    return inner.get(path[1]) if isinstance(inner, Mapping) else None

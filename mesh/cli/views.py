@@ -135,7 +135,8 @@ def progress_text(view: DeploymentView | None) -> str:
         return "not there"
     text = f"{view.provisioning_state}, {ready_count(view)} of {view.instance_count} ready"
     if is_behind(view):
-        text += f", generation {view.serving_generation} serves until {view.generation} is ready"
+        until = "" if view.provisioning_state == "Failed" else f" until {view.generation} is ready"
+        text += f", generation {view.serving_generation} serves{until}"
     reason = headline(view.reason)
     return f"{text}: {reason}" if reason else text
 

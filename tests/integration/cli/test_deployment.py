@@ -137,6 +137,17 @@ async def test_update_from_a_file_stores_what_has_changed(mesh, iris):
     assert after["model"]["digest"] != before["model"]["digest"]
 
 
+async def test_update_stores_a_folder_that_is_named_again(mesh, iris):
+    """Who says where the code is means the code that is there now."""
+    before = await mesh.json(*CREATE)
+    (iris / "src" / "score.py").write_text("def init(): ...\ndef run(data): return 2\n")
+
+    after = await mesh.json("deployment", "update", *BLUE, "--set", "code_configuration.code=src")
+
+    assert after["code"]["digest"] != before["code"]["digest"]
+    assert after["model"] == before["model"]
+
+
 async def test_update_cannot_rename(mesh, iris):
     """A deployment keeps its name."""
     await mesh(*CREATE)

@@ -98,6 +98,13 @@ def test_progress_says_who_serves_meanwhile():
     assert "generation 1 serves until 2 is ready" in progress_text(view)
 
 
+def test_progress_promises_nothing_of_what_has_failed():
+    """A generation that has failed will not be ready; the older one goes on."""
+    view = deployment(provisioning_state="Failed", generation=2)
+
+    assert progress_text(view).endswith("generation 1 serves")
+
+
 @pytest.mark.parametrize(
     ("state", "text"),
     [
