@@ -1,7 +1,8 @@
 """The script's console: whole lines with the id of the request that printed them.
 
 Replaces sys.stdout and sys.stderr. Lines go straight to the pipe, so nothing that was printed is
-lost in a crash; what C code writes to the descriptors arrives among them without an id. Ring: adapter.
+lost in a crash; what C code writes to the descriptors arrives among them without an id.
+Ring: adapter.
 """
 
 from __future__ import annotations
