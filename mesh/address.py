@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import socket
+from typing import Final
+from urllib.parse import urlsplit
+
+from mesh.errors import SpecError
+
+BROKER_SCHEMES: Final = ("nats", "tls", "ws", "wss")
 
 
 def family_of(host: str) -> socket.AddressFamily:
@@ -13,3 +19,25 @@ def family_of(host: str) -> socket.AddressFamily:
 def host_and_port(host: str, port: int) -> str:
     """Write them as a URL has them: `127.0.0.1:80`, `[::1]:80`."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def without_credentials(urls: str) -> str:
+    """Return addresses of brokers, separated by commas, as they may be shown."""
+    return ", ".join(part.rsplit("@", 1)[-1].removeprefix("nats://") for part in urls.split(","))
+
+
+def refuse_bad_broker(urls: str) -> None:
+    """Refuse what cannot be the addresses of brokers, separated by commas.
+
+    Raises:
+        SpecError: one of them cannot be read.
+    """
+    for url in urls.split(","):
+        try:
+            parts = urlsplit(url if "://" in url else f"nats://{url}")
+            is_good = bool(parts.hostname) and parts.port != 0 and parts.scheme in BROKER_SCHEMES
+        except ValueError:  # a port that is none
+            is_good = False
+        if not is_good or any(character.isspace() for character in url):
+            shown = without_credentials(url) if "@" in url else url
+            raise SpecError(f"nats.url (NATS_URL): '{shown}': must be like nats://127.0.0.1:4222")

@@ -17,6 +17,7 @@ import nats.errors
 import nats.js.errors
 from nats.aio.client import Client
 
+from mesh.address import refuse_bad_broker, without_credentials
 from mesh.bus.closing import close_client
 from mesh.bus.message import FOREIGN, ApiError, Callback, Message, Subscription
 from mesh.errors import BusError, translate
@@ -26,11 +27,6 @@ log = logging.getLogger("mesh.bus")
 OLDEST_SERVER: Final = (2, 11)
 HEADROOM_BYTES: Final = 64 * 1024
 API_TIMEOUT_S: Final = 5.0
-
-
-def _hosts(url: str) -> str:
-    """The addresses without the credentials that may stand in them."""
-    return ", ".join(part.rsplit("@", 1)[-1].removeprefix("nats://") for part in url.split(","))
 
 
 class Bus:
@@ -73,7 +69,9 @@ class Bus:
 
         Raises:
             BusError: no server, wrong credentials, or a server older than 2.11.
+            SpecError: what is given is no address.
         """
+        refuse_bad_broker(url)
         bus = cls(Client())
         options: dict[str, Any] = {"user": user, "password": password} if user else {}
         connecting = bus._client.connect(
@@ -94,7 +92,7 @@ class Bus:
             closed_cb=bus._note_closed,
             **options,
         )
-        await bus._first_connection(connecting, _hosts(url), timeout_s)
+        await bus._first_connection(connecting, without_credentials(url), timeout_s)
         await bus._refuse_old_server()
         return bus
 
