@@ -20,6 +20,7 @@ from mesh.subjects import WorkerAddress
 from mesh.wire import WorkerHeartbeat
 
 BEAT_S = 0.25
+FAILURE = "Traceback (most recent call last):\nValueError: no model here"
 
 
 async def beat(bus, options, state, reason=""):
@@ -49,7 +50,7 @@ async def live(options):
         return 7
     await beat(bus, options, "starting")
     if stub == "fail":
-        await beat(bus, options, "failed", "Traceback ...\nValueError: no model here")
+        await beat(bus, options, "failed", FAILURE)
         await bus.close()
         return 3
     while not stop.is_set() or stub == "stubborn":
