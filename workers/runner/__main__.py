@@ -4,9 +4,14 @@ Loads the folder as package `_mesh_runner` and takes it off sys.path, so that th
 may have any name.
 """
 
+import sys
+
+# Said before anything is imported that an older one lacks.
+if sys.version_info < (3, 8):  # noqa: UP036  # the interpreter is the user's
+    sys.exit("scoring scripts need Python 3.8 or newer, this is " + sys.version.split()[0])
+
 import importlib.util
 import os
-import sys
 
 if __name__ == "__main__":
     here = os.path.dirname(os.path.abspath(__file__))
