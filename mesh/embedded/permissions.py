@@ -36,7 +36,6 @@ def permissions(role: Role) -> Permissions:
                 subjects.CALLS,
                 subjects.GATEWAY_HEARTBEATS,
                 subjects.WORKER_HEARTBEATS,
-                subjects.EVENTS,
                 own_inbox,
             ]
             return _limited(_scaler_publishes(), hears) | {"allow_responses": ANSWERS}
@@ -101,7 +100,6 @@ def _scaler_publishes() -> list[str]:
     return [
         subjects.EVENTS,
         subjects.DEPTHS,
-        subjects.CANCELS,
         "$JS.API.>",
         "$JS.ACK.>",
         "$JS.FC.>",

@@ -155,6 +155,7 @@ MAY_NOT_PUBLISH = [
     ("scaler", REPLY),
     ("scaler", "mesh.heartbeat.worker.iris.blue.i1"),
     ("scaler", "mesh.log.iris.blue.i1"),
+    ("scaler", subjects.cancel("iris", "blue")),
 ]
 
 MAY_HEAR = [
@@ -164,7 +165,6 @@ MAY_HEAR = [
     ("scaler", "mesh.api.endpoint.create"),
     ("scaler", "mesh.heartbeat.worker.iris.blue.i1"),
     ("scaler", "mesh.heartbeat.gateway.g1"),
-    ("scaler", subjects.event("iris", "blue")),
 ]
 
 MAY_NOT_HEAR = [
@@ -182,6 +182,7 @@ MAY_NOT_HEAR = [
     ("worker", "_INBOX_admin.x"),
     ("scaler", REPLY),
     ("scaler", WORK),
+    ("scaler", subjects.event("iris", "blue")),
     ("scaler", "_INBOX_admin.x"),
 ]
 
