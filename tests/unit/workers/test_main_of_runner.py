@@ -7,7 +7,11 @@ from pathlib import Path
 import workers.runner
 
 RUNNER = Path(workers.runner.__file__).parent
-OLD = "import runpy, sys; sys.version_info = (3, 6); sys.version = '3.6.9 (old)'; runpy.run_path({!r})"
+OLD = """
+import runpy, sys
+sys.version_info, sys.version = (3, 6), "3.6.9 (old)"
+runpy.run_path({!r})
+"""
 
 
 def test_an_interpreter_that_is_too_old_is_told_by_its_version():
