@@ -25,9 +25,19 @@ def with_mesh(options: Options, work: Callable[[Management], Awaitable[T]]) -> T
         async with await Management.open(state_dir=options.state_dir) as mesh:
             return await work(mesh)
 
-    if not is_debugging():  # what matters of the connection's log comes as an error
-        logging.disable(logging.CRITICAL)
-    return asyncio.run(connected())
+    with contextlib.nullcontext() if is_debugging() else _quiet():
+        return asyncio.run(connected())
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Log nothing meanwhile: what matters of the connection's log comes as an error."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 class Begun:
