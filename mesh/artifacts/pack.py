@@ -12,7 +12,7 @@ import stat
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import msgspec
 import pathspec
@@ -76,10 +76,19 @@ def _write(target: Path, entry: str, members: list[_Member]) -> Artifact:
                 size_bytes += info.size
                 files += 1
                 with member.path.open("rb") as content:
-                    tar.addfile(info, content)
+                    _add(tar, info, content, member.path)
             else:
                 tar.addfile(info)
     return Artifact(digest=digest_of(target), size_bytes=size_bytes, files=files, entry=entry)
+
+
+def _add(tar: tarfile.TarFile, info: tarfile.TarInfo, content: IO[bytes], path: Path) -> None:
+    try:
+        tar.addfile(info, content)
+    except OSError as exc:
+        if exc.errno is not None:
+            raise
+        raise SpecError(f"{path}: changed while it was packed; try again") from exc
 
 
 def _header(entry: str, member: _Member) -> tarfile.TarInfo:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterator
-from typing import TypeVar
+import signal
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from typing import Any, TypeVar
 
 import click
 
@@ -14,6 +16,7 @@ from mesh.cli import is_debugging
 from mesh.cli.exits import INTERRUPTED
 from mesh.cli.options import Options
 from mesh.management import Management
+from mesh.tasks import end
 
 T = TypeVar("T")
 
@@ -26,7 +29,26 @@ def with_mesh(options: Options, work: Callable[[Management], Awaitable[T]]) -> T
             return await work(mesh)
 
     with contextlib.nullcontext() if is_debugging() else _quiet():
-        return asyncio.run(connected())
+        return asyncio.run(_until_interrupted(connected()))
+
+
+async def _until_interrupted(work: Coroutine[Any, Any, T]) -> T:
+    """Do the work; on Ctrl-C end it for sure, however often it has to be told.
+
+    Raises:
+        KeyboardInterrupt: on Ctrl-C.
+    """
+    interrupted = asyncio.Event()
+    if threading.current_thread() is threading.main_thread():  # no other one hears of signals
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupted.set)
+    working = asyncio.create_task(work)
+    waiting = asyncio.create_task(interrupted.wait())
+    await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if not working.done():
+        await end([working])
+        raise KeyboardInterrupt
+    return working.result()
 
 
 @contextlib.contextmanager

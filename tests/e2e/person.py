@@ -20,7 +20,7 @@ ENDPOINT = "{name: echo, auth_mode: key}"
 DEPLOYMENT = """
 name: blue
 endpoint_name: echo
-code_configuration: {{code: ., scoring_script: score.py}}
+code_configuration: {{code: src, scoring_script: score.py}}
 instance_count: {instances}
 """
 SCRIPT = """
@@ -82,7 +82,8 @@ class Person:
         """Have a model served."""
         (self.folder / "endpoint.yml").write_text(ENDPOINT)
         (self.folder / "blue.yml").write_text(DEPLOYMENT.format(instances=instances))
-        (self.folder / "score.py").write_text(script)
+        (self.folder / "src").mkdir(exist_ok=True)
+        (self.folder / "src" / "score.py").write_text(script)
         for args in (
             ("endpoint", "create", "-f", "endpoint.yml"),
             ("deployment", "create", "-f", "blue.yml", "--all-traffic"),

@@ -47,7 +47,7 @@ async def test_everything_is_there_after_down_and_up(person):
     person.deploy()
     keys = person.keys()
     person.mesh("down")
-    (person.folder / "score.py").unlink()  # the mesh keeps what it was given
+    (person.folder / "src" / "score.py").unlink()  # the mesh keeps what it was given
 
     up = person.mesh("up", "--detach")
     wait = person.mesh("deployment", "show", "-n", "blue", "-e", "echo")
