@@ -1,10 +1,12 @@
 """Which programs are started, and the ports they get."""
 
+import contextlib
 import socket
 
 import msgspec
 import pytest
 
+from mesh.embedded.broker import is_free
 from mesh.embedded.folder import StateFolder
 from mesh.embedded.programs import gateway_ports, write_settings
 from mesh.errors import SpecError
@@ -21,11 +23,16 @@ def folder(tmp_path):
 
 @pytest.fixture
 def taken():
-    """A port that somebody else has."""
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        yield other.getsockname()[1]
+    """A port that somebody else has; the one before it is free."""
+    with contextlib.ExitStack() as tried:
+        while True:
+            other = tried.enter_context(socket.socket())
+            other.bind(("127.0.0.1", 0))
+            other.listen()
+            port = other.getsockname()[1]
+            if is_free("127.0.0.1", port - 1):
+                yield port
+                return
 
 
 def with_gateway(**changes) -> Settings:
