@@ -1,6 +1,7 @@
 """The door to NATS, against a real server."""
 
 import asyncio
+import json
 
 import pytest
 
@@ -100,3 +101,24 @@ async def test_a_broker_that_is_away_is_said_before_anything_is_buffered(nats_se
     await back.wait()
     await bus.publish("test.bus.away")
     await bus.close()
+
+
+async def test_a_server_that_is_too_old_is_refused():
+    """Older ones drop settings without a word; only their greeting is played here."""
+
+    async def greet(reader, writer):
+        info = {"version": "2.9.10", "max_payload": 1 << 20, "proto": 1, "headers": True}
+        writer.write(f"INFO {json.dumps(info)}\r\n".encode())
+        while line := await reader.readline():
+            if line.startswith(b"PING"):
+                writer.write(b"PONG\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(greet, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+
+    with pytest.raises(BusError, match=r"nats-server 2\.9 .* is too old: 2\.11 or newer is needed"):
+        await Bus.connect(f"nats://{host}:{port}", name="test", timeout_s=3)
+
+    server.close()
+    await server.wait_closed()
