@@ -24,6 +24,7 @@ EXPIRES_S: Final = 5.0
 HEARTBEAT_S: Final = 1.0
 GRACE_S: Final = 1.0
 RETRY_S: Final = 0.25
+LANE_OF: Final[dict[str, Lane]] = {lane: lane for lane in LANES}
 REFUSED: Final = frozenset({"400", "409", "503"})
 
 
@@ -48,7 +49,7 @@ def read_delivery(message: Message) -> Delivery:
     _, lane, delivered, seq, _, stamped_ns, pending = message.reply.rsplit(".", 6)
     return Delivery(
         message,
-        lane,  # type: ignore[arg-type]  # the consumer is named after its lane
+        LANE_OF[lane],  # the consumer is named after its lane
         int(delivered),
         int(seq),
         int(stamped_ns),
@@ -166,8 +167,8 @@ class Puller:
     def _on_status(self, epoch: int, message: Message) -> None:
         headers = message.headers or {}
         code = headers.get("Status", "")
-        lane: Lane
-        _, lane, number = message.subject.rsplit(".", 2)  # type: ignore[assignment]  # our own token
+        _, token, number = message.subject.rsplit(".", 2)
+        lane = LANE_OF[token]
         self._heard[lane] = self._loop.time()
         if code == "100" or epoch != self._epoch:
             return

@@ -31,6 +31,7 @@ class Bucket:
     def __init__(self, name: str, kv: KeyValue) -> None:
         self.name = name
         self._kv = kv
+        self._stopping: set[asyncio.Future[Any]] = set()
 
     def __repr__(self) -> str:
         return f"<Bucket {self.name}>"
@@ -91,14 +92,15 @@ class Bucket:
             with translate(FOREIGN, bucket=self.name):
                 return Watch(await asyncio.shield(opening))
         except asyncio.CancelledError:
-            opening.add_done_callback(_stop_unread)
+            opening.add_done_callback(self._stop_unread)
             raise
 
-
-def _stop_unread(opening: asyncio.Future[Any]) -> None:
-    """End a watch whose opener was cancelled: left alone, it would hold up the connection's end."""
-    if not opening.cancelled() and opening.exception() is None:
-        asyncio.ensure_future(opening.result().stop())  # noqa: RUF006 - one message, nobody waits
+    def _stop_unread(self, opening: asyncio.Future[Any]) -> None:
+        """End a watch whose opener was cancelled: it would hold up the connection's end."""
+        if not opening.cancelled() and opening.exception() is None:
+            stopping = asyncio.ensure_future(opening.result().stop())
+            self._stopping.add(stopping)
+            stopping.add_done_callback(self._stopping.discard)
 
 
 class Watch:
