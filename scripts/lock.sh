@@ -8,7 +8,16 @@ compile() {
     --no-header --no-annotate --no-emit-index-url "$@"
 }
 
-compile pyproject.toml --extra demo --extra dev -o requirements/dev.txt
+# nvidia-pytriton is used for the server binary in its wheel, never imported: what it asks for stays
+# out, its limit on numpy included. Hence `pip install --no-deps` in scripts/setup.sh.
+overrides=$(mktemp)
+trap 'rm -f "$overrides"' EXIT
+printf '%s\n' 'numpy>=2' >"$overrides"
+for unused in pyzmq sh typing-inspect wrapt typer importlib-metadata; do
+  printf '%s; python_version < "3"\n' "$unused" >>"$overrides"
+done
+
+compile --override "$overrides" pyproject.toml --extra demo --extra dev -o requirements/dev.txt
 compile pyproject.toml -c requirements/dev.txt -o requirements/runtime.txt
 for extra in triton gpu mlflow; do
   compile pyproject.toml -c requirements/dev.txt --extra "$extra" -o "requirements/$extra.txt"

@@ -20,5 +20,5 @@ echo "setup: virtual environment in $venv"
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
 # A venv made by another tool may hold no pip.
 "$venv/bin/python" -m pip --version >/dev/null 2>&1 || "$venv/bin/python" -m ensurepip --upgrade >/dev/null
-"$venv/bin/python" -m pip install --quiet --require-hashes -r requirements/dev.txt
+"$venv/bin/python" -m pip install --quiet --no-deps --require-hashes -r requirements/dev.txt
 "$venv/bin/python" -m pip install --quiet --no-deps --no-build-isolation --editable .
