@@ -21,6 +21,7 @@ from gateway.edge import phrase_of, status_of
 from mesh import metrics
 from mesh.errors import ForbiddenError, MeshError, NotFoundError, RequestError, error_body
 
+MODEL_PATHS: Final = ("/score", "/v2", "/v2/{rest:path}")
 # What starlette refuses by itself.
 CODES: Final = {404: NotFoundError.code, 405: "method_not_allowed"}
 
@@ -42,7 +43,7 @@ def build_app(registry: CollectorRegistry, is_ready: Callable[[], bool], cors: C
     async def score(request: Request) -> Response:
         return _score(request, cors)
 
-    scoring = ("/endpoints/{name}/score", "/score")
+    scoring = [f"{start}{path}" for start in ("/endpoints/{name}", "") for path in MODEL_PATHS]
     return Starlette(
         routes=[
             Route("/healthz", healthz),

@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from gateway import auth
-from gateway.call import Call, check_alive, choose
+from gateway.call import Call, check_alive, check_path, choose
 from gateway.cors import Cors
 from gateway.edge import Response, answer, refusal
 from gateway.exchange import Exchange
 from gateway.ledger import CLIENT_GONE, Ledger, describe
 from gateway.meters import MeterBook
+from gateway.paths import SCORE
 from gateway.pending import Entry, Pending
 from gateway.routes import RouteTable
 from gateway.shadow import Shadows
@@ -72,6 +73,8 @@ class Scoring:
         try:
             auth.check(headers.get(b"authorization"), route.digests)
             call.aim(*choose(route, headers))
+            if call.path != SCORE:
+                check_path(call.target, call.path)
             check_alive(call.target, self._now())
             if not self._outlet.is_connected:
                 raise BusError("the broker is away")

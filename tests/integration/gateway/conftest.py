@@ -16,7 +16,13 @@ from mesh import streams, subjects, wire
 from mesh.bus import Bucket, Bus, Message
 from mesh.records import AuthRecord, DeploymentRecord, EndpointRecord
 from mesh.settings import GatewaySettings
-from mesh.spec.deployment import DeploymentSpec, MeshOptions, QueueOptions, RequestSettings
+from mesh.spec.deployment import (
+    DeploymentSpec,
+    MeshOptions,
+    ModelSpec,
+    QueueOptions,
+    RequestSettings,
+)
 from mesh.spec.endpoint import EndpointSpec
 from tests.integration.gateway.bench import Bench
 from tests.rawhttp import Answer, Client
@@ -80,12 +86,19 @@ class Mesh:
             await self.beats.next()
 
     async def deploy(
-        self, name: str, *, timeout_ms: int = 5000, max_messages: int = 100, **options: object
+        self,
+        name: str,
+        *,
+        model: ModelSpec | None = None,
+        timeout_ms: int = 5000,
+        max_messages: int = 100,
+        **options: object,
     ) -> None:
         """Write a deployment and create its queue."""
         spec = DeploymentSpec(
             name=name,
             endpoint_name=self.endpoint,
+            model=model,
             request_settings=RequestSettings(request_timeout_ms=timeout_ms),
             mesh=MeshOptions(queue=QueueOptions(max_messages=max_messages), **options),
         )

@@ -65,6 +65,14 @@ def test_method_and_query_are_passed_on():
     assert (fields["Mesh-Method"], fields["Mesh-Path"]) == ("GET", "/score?a=1&b=2")
 
 
+def test_path_of_v2_needs_a_deployment_that_speaks_it():
+    """The refusal comes before the path itself is looked at; a path of `/score` is no matter."""
+    calls.check_path(_target(), "/score?x=/v2")
+
+    with pytest.raises(NotFoundError, match="/endpoints/iris/score"):
+        calls.check_path(_target(), "/v2/..")
+
+
 @pytest.mark.parametrize("value", [b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01", b"zz\xff"])
 def test_traceparent_is_passed_on_if_it_is_one(value):
     """What is no trace context is dropped."""
