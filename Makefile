@@ -9,7 +9,7 @@ BASE   ?= HEAD~1
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all check fmt fmt-check lint type imports unit integration \
+.PHONY: help setup demo demo-triton test test-all check fmt fmt-check lint type imports unit integration \
 	contract e2e cover bench bench-compare schema lock clean
 
 help: ## explain the targets
@@ -22,7 +22,10 @@ $(STAMP): requirements/dev.txt pyproject.toml scripts/setup.sh
 	@touch $@
 
 demo: setup ## two real models behind one endpoint: split, mirror, latency table
-	@$(BIN)/python examples/demo/run.py
+	@$(BIN)/python -m examples.demo.run
+
+demo-triton: setup ## a Triton model repository behind one endpoint, asked with tritonclient
+	@$(BIN)/python -m examples.triton.run
 
 test: setup ## every test but the load figures (unit, contract, integration, e2e)
 	@$(BIN)/python -m pytest -q --durations=20 tests
