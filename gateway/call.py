@@ -27,7 +27,7 @@ WISH_MS: Final = b"x-ms-request-timeout-ms"
 WISH_S: Final = b"request-timeout"
 TRACEPARENT: Final = b"traceparent"
 CONTENT_TYPE: Final = b"content-type"
-# What a v2 body cannot be read without: it travels first, and whether headers are read or not.
+# What a v2 body cannot be read without: they travel first, and whether headers are read or not.
 V2_HEADERS: Final = (b"inference-header-content-length", b"content-encoding")
 CLIENT_ID_CHARS: Final = 40
 MESH_HTTP_BYTES: Final = 16 * 1024
@@ -177,23 +177,22 @@ def request_fields(call: Call, target: Target) -> str:
     exchange, path = call.exchange, call.path
     headers = exchange.headers
     fields = content_type_field(headers.get(CONTENT_TYPE))
-    pairs = exchange.header_list if target.read_headers else None
     if exchange.method != b"POST" or path != SCORE:
         fields += f"{wire.METHOD}: {exchange.method.decode()}\r\n{wire.PATH}: {path}\r\n"
-        if is_v2(path):
-            pairs = v2_headers(exchange.header_list, target.read_headers)
     if TRACEPARENT in headers and _TRACEPARENT.fullmatch(headers[TRACEPARENT]):
         fields += f"{wire.TRACEPARENT}: {headers[TRACEPARENT].decode()}\r\n"
-    if pairs:
-        fields += f"{wire.HTTP}: {caller_headers(pairs)}\r\n"
+    if target.read_headers or target.speaks_v2:
+        pairs = wanted_headers(exchange.header_list, target)
+        fields += f"{wire.HTTP}: {caller_headers(pairs)}\r\n" if pairs else ""
     return fields
 
 
-def v2_headers(header_list: Headers, read_headers: bool) -> Headers:
-    """Return the headers of a v2 request: what its body needs, then the others if read."""
-    needed = [pair for pair in header_list if pair[0] in V2_HEADERS]
-    others = [pair for pair in header_list if pair[0] not in V2_HEADERS] if read_headers else []
-    return needed + others
+def wanted_headers(header_list: Headers, target: Target) -> Headers:
+    """Return the headers a deployment gets: what a v2 body needs first, then the others if read."""
+    needed = [pair for pair in header_list if pair[0] in V2_HEADERS] if target.speaks_v2 else []
+    if not target.read_headers:
+        return needed
+    return needed + [pair for pair in header_list if pair not in needed]
 
 
 def caller_headers(header_list: Headers) -> str:

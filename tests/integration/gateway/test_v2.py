@@ -145,15 +145,16 @@ async def test_access_record_has_the_path(v2):
     ]
 
 
+@pytest.mark.parametrize("path", ["/v2/models/a/infer", "/score"])
 @pytest.mark.parametrize("read_headers", [False, True])
-async def test_what_a_body_cannot_be_read_without_is_passed_on(mesh, read_headers):
+async def test_what_a_body_cannot_be_read_without_is_passed_on(mesh, path, read_headers):
     """Where its JSON ends and how it is packed, whether the deployment reads headers or not."""
     await mesh.deploy("blue", model=MODEL, read_headers=read_headers)
     worker = await mesh.work("blue")
     many = {f"x_{number}": "y" * 1000 for number in range(20)}
 
     await ask(
-        mesh, "/v2/models/a/infer", b"{}1234", "POST", **many,
+        mesh, path, b"{}1234", "POST", **many,
         Inference_Header_Content_Length="2", content_encoding="gzip",
     )  # fmt: skip
 
