@@ -112,3 +112,8 @@ class DeploymentSpec(
     def timeout_s(self) -> float:
         """Seconds from acceptance to answer, waiting included."""
         return self.request_settings.request_timeout_ms / 1000
+
+    @property
+    def speaks_v2(self) -> bool:
+        """Whether it is asked with the v2 inference protocol: its model is Triton's."""
+        return self.model is not None and self.model.type == "triton_model"
