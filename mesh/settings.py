@@ -91,10 +91,15 @@ class ScalerSettings(Section, frozen=True, kw_only=True):
 
 
 class WorkerSettings(Section, frozen=True, kw_only=True):
-    """The workers; host is where their metrics listen, each on a free port."""
+    """The workers; host is where their metrics listen, each on a free port.
+
+    `triton_server` is a program and `triton_backends` its folder of backends; empty: look for them.
+    """
 
     host: str = "127.0.0.1"
     drain_timeout_s: SecondsOrZero = 30.0
+    triton_server: str = ""
+    triton_backends: str = ""
 
 
 class SupervisorSettings(Section, frozen=True, kw_only=True):

@@ -46,6 +46,7 @@ INHERITED: Final = frozenset(
     }
 )
 INHERITED_PREFIXES: Final = ("LC_", "CUDA_", "NVIDIA_")
+NO_BYTECODE: Final = {"PYTHONDONTWRITEBYTECODE": "1"}  # instances share the fetched folders
 
 
 class RunnerConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +75,15 @@ class Spawned(NamedTuple):
     cell: Cell
 
 
+def inherited(host: Mapping[str, str]) -> dict[str, str]:
+    """Return what of the worker's own environment its processes may see."""
+    return {
+        name: value
+        for name, value in host.items()
+        if name in INHERITED or name.startswith(INHERITED_PREFIXES)
+    }
+
+
 def runner_env(config: RunnerConfig, host: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of the user's code.
 
@@ -81,12 +91,7 @@ def runner_env(config: RunnerConfig, host: Mapping[str, str]) -> dict[str, str]:
         config: the deployment's part.
         host: the worker's own environment, of which only harmless names pass.
     """
-    env = {
-        name: value
-        for name, value in host.items()
-        if name in INHERITED or name.startswith(INHERITED_PREFIXES)
-    }
-    env.update(config.env)
+    env = inherited(host) | config.env
     env["AZUREML_ENTRY_SCRIPT"] = config.script
     env["AML_APP_ROOT"] = _code_dir(config)
     if config.model_dir:

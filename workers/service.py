@@ -10,7 +10,6 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 from mesh import lifecycle, subjects, wire
@@ -103,15 +102,14 @@ class Worker:
     async def _boot(self, stop: asyncio.Event) -> Pool | None:
         """Fetch and boot; None if told to stop meanwhile."""
         say = partial(self._logs.say, container="storage-initializer")
-        cache_dir = Path(self._settings.state_dir) / "workers" / "artifacts"
-        config = await prepare(self._instance, cache_dir, say)
+        runtime = await prepare(self._instance, self._settings, say)
         callbacks = Callbacks(
             self._consumer.on_result,
             self._logs.add,
             self._consumer.on_exit,
             self._consumer.on_room,
         )
-        self._pool = pool = Pool(config, self._instance.record.spec.worker_count, callbacks)
+        self._pool = pool = Pool(runtime, callbacks)
         self._consumer.attach(pool)
         booting = asyncio.ensure_future(pool.start())
         stopping = asyncio.ensure_future(stop.wait())

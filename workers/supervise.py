@@ -82,6 +82,11 @@ class RunnerProcess:
         return f"<RunnerProcess {self.pid} handed={len(self._handed)} ahead={self._ahead}>"
 
     @property
+    def pids(self) -> tuple[int, ...]:
+        """The process whose CPU and memory are the instance's."""
+        return (self.pid,)
+
+    @property
     def outstanding(self) -> int:
         """How many requests it has been handed and not ended."""
         return len(self._handed)

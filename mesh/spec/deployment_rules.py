@@ -16,6 +16,7 @@ from mesh.spec.check import range_text
 from mesh.spec.deployment import MAX_WORKERS, WORKER_COUNT, DeploymentSpec, is_worker_count
 from mesh.spec.quantity import quantity
 from mesh.spec.runtime import ResourceAmounts
+from mesh.spec.triton_rules import triton_violations
 from mesh.spec.violation import MISSING, Violation
 from mesh.subjects import NAME_RULE, is_name
 
@@ -41,6 +42,7 @@ def deployment_violations(spec: DeploymentSpec) -> list[Violation]:
         *_resources(spec),
         *_collections(spec),
         *_options(spec),
+        *triton_violations(spec),
     ]
 
 
@@ -71,14 +73,17 @@ def _model(spec: DeploymentSpec) -> Iterator[Violation]:
         yield Violation(("model", "path"), path, "must not be empty")
     if rule := reference_rule(path):
         yield Violation(("model", "path"), path, rule)
-    if kind != "custom_model":
-        yield Violation(("model", "type"), kind, "not supported yet: only custom_model is")
+    if kind == "mlflow_model":
+        rule = "not supported yet: only custom_model and triton_model are"
+        yield Violation(("model", "type"), kind, rule)
 
 
 def _code(spec: DeploymentSpec) -> Iterator[Violation]:
     code = spec.code_configuration
+    if spec.speaks_v2:
+        return
     if code is None:
-        rule = "is required: this release serves scoring scripts only"
+        rule = "is required for every model.type but triton_model"
         yield Violation(("code_configuration",), MISSING, rule)
         return
     if not code.code:

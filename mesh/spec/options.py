@@ -24,6 +24,20 @@ class QueueOptions(
     ] = "file"
 
 
+class TritonOptions(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """How a `triton_model` is served."""
+
+    url: Annotated[
+        str | None,
+        Meta(
+            description="gRPC address of a running Triton server, `grpc://host:port`, that serves "
+            "the models of `model.path`. Default: each instance starts a server of its own."
+        ),
+    ] = None
+
+
 class MeshOptions(
     Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
@@ -50,3 +64,6 @@ class MeshOptions(
         Meta(description="Seconds a stopping instance may finish what it has begun."),
     ] = None
     queue: Annotated[QueueOptions, Meta(description="The work queue.")] = QueueOptions()
+    triton: Annotated[TritonOptions, Meta(description="How a `triton_model` is served.")] = (
+        TritonOptions()
+    )

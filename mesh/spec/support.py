@@ -57,7 +57,7 @@ DEPLOYMENT: Final[dict[str, Support]] = {
     "tags": KEPT,
     "properties": ACCEPTED,
     "model.path": Support("enforced", "a local file or folder"),
-    "model.type": Support("enforced", "`custom_model` only"),
+    "model.type": Support("enforced", "`custom_model` and `triton_model`"),
     "model.name": KEPT,
     "model.version": KEPT,
     "model.description": KEPT,
