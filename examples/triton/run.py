@@ -108,7 +108,7 @@ def show_refusals(client: InferenceServerClient, headers: dict[str, str]) -> Ite
             normalized(client, words, binary=True, rows=INFINITE)
             yield f"{title} was not refused"
         except InferenceServerException as error:
-            console.print(f"{title}: {error.status()},", error.message())
+            console.print(f"{title}: {error.status()}, {error.message()}", markup=False)
             if error.status() != expected:
                 yield f"{title} got {error.status()} instead of {expected}"
 
