@@ -100,10 +100,9 @@ class RunningTriton:
 
     def start(self) -> None:
         """Start it, its HTTP port open, and wait until it serves every model."""
-        http = ["--allow-http=true", "--http-address=127.0.0.1", f"--http-port={self._http}"]
         with self.said.open("ab") as said:
             self._process = subprocess.Popen(
-                [*command(self._config, self._grpc, f"mesh-test-{self._grpc}-"), *http],
+                command(self._config, self._grpc, self._http, f"mesh-test-{self._grpc}-"),
                 env=server_env(self._config, os.environ),
                 stdout=said,
                 stderr=said,

@@ -10,9 +10,10 @@ from typing import Final, NamedTuple
 import msgspec
 
 from workers.exchange import JSON, RunRequest
-from workers.triton.client import TritonClient
-from workers.triton.errors import V2Error
+from workers.triton.client import DEAD_MODEL, TritonClient
+from workers.triton.errors import ServerAwayError, V2Error
 from workers.triton.inference import HEADER_LENGTH, Worded, read_inference, word_inferred
+from workers.triton.relay import Relay, Reply
 from workers.triton.routes import Asked, Verb, read_path
 
 LENGTH_NAME: Final = HEADER_LENGTH.lower()
@@ -39,10 +40,14 @@ class Answer(NamedTuple):
 
 
 class Front:
-    """Answers requests with one server. `models`: what it serves, for requests that name none."""
+    """Answers requests with one server. `models`: what it serves, for requests that name none.
 
-    def __init__(self, client: TritonClient) -> None:
+    With a `relay`, which only a server of our own has, inference goes by it, unread.
+    """
+
+    def __init__(self, client: TritonClient, relay: Relay | None = None) -> None:
         self._client = client
+        self._relay = relay
         self.models: list[str] = []
 
     async def answer(self, request: RunRequest, timeout_s: float | None) -> Answer:
@@ -63,6 +68,11 @@ class Front:
     async def _infer(self, asked: Asked, request: RunRequest, timeout_s: float | None) -> Answer:
         model = asked.model or self._only_model()
         headers = read_headers(request.headers)
+        if self._relay is not None and "content-encoding" not in headers:
+            size = header_length(headers)
+            return relayed(
+                await self._relay.infer(model, asked.version, request.body, size, timeout_s)
+            )
         body = unpack(request.body, headers.get("content-encoding", ""))
         inference = read_inference(body, header_length(headers))
         said = await self._client.infer(model, asked.version, inference, timeout_s)
@@ -132,6 +142,21 @@ def unpack(body: bytes, encoding: str) -> bytes:
         limit = f"or has more than {UNPACKED_LIMIT_BYTES} bytes unpacked"
         raise V2Error(f"the {encoding} body is cut off, {limit}")
     return unpacked
+
+
+def relayed(reply: Reply) -> Answer:
+    """Return the answer that the server gave over HTTP.
+
+    Raises:
+        ServerAwayError: it says that a model is dead.
+    """
+    if reply.status != 200 and DEAD_MODEL.search(text := reply.body.decode(errors="replace")):
+        raise ServerAwayError(text)
+    content_type = reply.headers.get("content-type", JSON)
+    if (json_bytes := reply.headers.get(LENGTH_NAME)) is None:
+        return Answer(reply.status, reply.body, content_type)
+    pairs = f'[["{HEADER_LENGTH}","{json_bytes}"]]'.encode()
+    return Answer(reply.status, reply.body, content_type, pairs)
 
 
 def answer_of(worded: Worded) -> Answer:

@@ -40,19 +40,20 @@ class TritonConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Spawned(NamedTuple):
-    """A started server. `port` is bound as long as it is open, so that nobody else takes it."""
+    """A started server. Its ports are bound as long as they are open: nobody else takes them."""
 
     process: subprocess.Popen[bytes]
     port: socket.socket
+    http_port: socket.socket
     region: str
 
     @property
     def address(self) -> str:
         """Where its gRPC is."""
-        return f"{HOST}:{self.port.getsockname()[1]}"
+        return f"{HOST}:{number(self.port)}"
 
 
-def command(config: TritonConfig, port: int, region: str) -> list[str]:
+def command(config: TritonConfig, port: int, http_port: int, region: str) -> list[str]:
     """Return the command line. All models are loaded; one that fails is told over gRPC."""
     return [
         config.server,
@@ -64,7 +65,9 @@ def command(config: TritonConfig, port: int, region: str) -> list[str]:
         f"--grpc-address={HOST}",
         f"--grpc-port={port}",
         "--reuse-grpc-port=true",
-        "--allow-http=false",
+        f"--http-address={HOST}",
+        f"--http-port={http_port}",
+        "--reuse-http-port=true",
         "--allow-metrics=false",
         f"--backend-config=python,shm-region-prefix-name={region}",
         *config.arguments,
@@ -95,10 +98,10 @@ def spawn(config: TritonConfig) -> Spawned:
     """
     remove_strays()
     region = f"{_our_regions()}{os.getpid()}-{uuid.uuid4().hex[:8]}-"
-    port = reserve_port()
+    port, http_port = reserve_port(), reserve_port()
     try:
         process = subprocess.Popen(
-            command(config, port.getsockname()[1], region),
+            command(config, number(port), number(http_port), region),
             env=server_env(config, os.environ),
             cwd=config.repository,
             stdin=subprocess.DEVNULL,
@@ -109,8 +112,14 @@ def spawn(config: TritonConfig) -> Spawned:
         )
     except OSError as exc:
         port.close()
+        http_port.close()
         raise BootError(f"cannot start Triton '{config.server}': {exc.strerror}") from exc
-    return Spawned(process, port, region)
+    return Spawned(process, port, http_port, region)
+
+
+def number(port: socket.socket) -> int:
+    """Return the number of a bound port."""
+    return int(port.getsockname()[1])
 
 
 def reserve_port() -> socket.socket:
@@ -122,8 +131,9 @@ def reserve_port() -> socket.socket:
 
 
 def clean_up(spawned: Spawned) -> None:
-    """Give back what a server that has ended leaves: its port, its models' shared memory."""
+    """Give back what a server that has ended leaves: its ports, its models' shared memory."""
     spawned.port.close()
+    spawned.http_port.close()
     for path in SHARED_MEMORY.glob(f"{spawned.region}*"):
         with contextlib.suppress(OSError):
             path.unlink()

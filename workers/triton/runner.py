@@ -22,7 +22,8 @@ from workers.triton.calls import Calls
 from workers.triton.client import ModelState, TritonClient
 from workers.triton.errors import OverdueError, ServerAwayError, V2Error
 from workers.triton.front import Front
-from workers.triton.launch import TritonConfig, clean_up, family, spawn
+from workers.triton.launch import HOST, TritonConfig, clean_up, family, number, spawn
+from workers.triton.relay import Relay
 
 LAST_WORDS: Final = 20
 LINGER_S: Final = 0.5
@@ -31,12 +32,19 @@ LINGER_S: Final = 0.5
 class TritonRunner:
     """What both kinds share: requests at a server, from its readiness to its end."""
 
-    def __init__(self, client: TritonClient, callbacks: Callbacks, boot_timeout_s: float) -> None:
+    def __init__(
+        self,
+        client: TritonClient,
+        callbacks: Callbacks,
+        boot_timeout_s: float,
+        relay: Relay | None = None,
+    ) -> None:
         self._client = client
+        self._relay = relay
         self._on_exit, self._on_room = callbacks.on_exit, callbacks.on_room
         self._loop = asyncio.get_running_loop()
         self._boot_timeout_s = boot_timeout_s
-        self._front = Front(client)
+        self._front = Front(client, relay)
         self._calls = Calls(self._front, callbacks.on_result, self._on_away)
         self._booted: asyncio.Future[None] = self._loop.create_future()
         self._booted.add_done_callback(asyncio.Future.exception)  # nobody may be waiting
@@ -71,6 +79,8 @@ class TritonRunner:
         try:
             await self._client.wait_live(self._boot_timeout_s)
             states = await self._client.models()
+            if self._relay is not None:
+                await self._relay.open(self._boot_timeout_s)
         except (ServerAwayError, OverdueError, V2Error) as exc:
             self._fail(BootError(str(exc), is_said=False))
             return
@@ -135,7 +145,8 @@ class TritonServer(TritonRunner):
         self._away = ""
         self._child = Child(self._spawned.process, self._on_line, self._on_end)
         client = TritonClient(self._spawned.address, is_ours=True)
-        super().__init__(client, callbacks, config.boot_timeout_s)
+        relay = Relay(HOST, number(self._spawned.http_port))
+        super().__init__(client, callbacks, config.boot_timeout_s, relay)
 
     @classmethod
     def start(cls, config: TritonConfig, callbacks: Callbacks) -> TritonServer:
@@ -196,6 +207,8 @@ class TritonServer(TritonRunner):
                     await gone.wait()
             self._child.kill()
         await gone.wait()
+        if self._relay is not None:
+            self._relay.close()
         await self._client.close()
 
 
