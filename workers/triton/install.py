@@ -21,6 +21,7 @@ from typing import Final, NamedTuple
 from mesh.errors import BootError
 from mesh.settings import WorkerSettings
 from workers.launch import inherited
+from workers.triton.home import Interpreter, make_home
 
 WHEEL: Final = "nvidia-pytriton"
 USUAL: Final = "/opt/tritonserver/bin/tritonserver"
@@ -31,12 +32,14 @@ MISSING: Final = (
 ASK: Final = """
 import json, sys, sysconfig
 try:
-    from importlib.metadata import version
-    numpy = version("numpy")
+    from importlib import metadata
+    numpy = metadata.version("numpy")
 except Exception:
     numpy = ""
 paths = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
-print(json.dumps([list(sys.version_info[:2]), sysconfig.get_config_var("LIBDIR"), paths, numpy]))
+program = getattr(sys, "_base_executable", sys.executable)
+version = list(sys.version_info[:2])
+print(json.dumps([version, sysconfig.get_config_var("LIBDIR"), paths, numpy, program]))
 """
 ASK_S: Final = 30.0
 OLD_NUMPY: Final = (
@@ -45,15 +48,6 @@ OLD_NUMPY: Final = (
     "or numpy<2: of an interpreter that has it (mesh.python), or of a folder in PYTHONPATH "
     "(environment_variables)"
 )
-
-
-class Interpreter(NamedTuple):
-    """A Python, as far as its packages are to be found by another program."""
-
-    version: tuple[int, int]
-    library_dir: str
-    packages: list[str]
-    numpy: str
 
 
 class Installation(NamedTuple):
@@ -131,10 +125,12 @@ async def _from_wheel(
             raise BootError(f"mesh.python: Python {minor}: {WHEEL} has no stub for it")
         copy = folder / f"{metadata.version(WHEEL)}-py{minor}"
         backends = str(await asyncio.to_thread(copy_backends, wheel, stub, copy))
+    home = await asyncio.to_thread(make_home, interpreter, models.path, folder)
     libraries = wheel.parents[1] / "nvidia_pytriton.libs"
     paths = {
         "LD_LIBRARY_PATH": f"{libraries}:{interpreter.library_dir}",
         "PYTHONPATH": ":".join(interpreter.packages),
+        "PATH": str(home / "bin"),
     }
     numpy = interpreter.numpy
     warning = OLD_NUMPY.format(numpy=numpy) if numpy and int(numpy.split(".")[0]) > 1 else ""
@@ -172,9 +168,9 @@ async def ask_interpreter(models: Models) -> Interpreter:
         return done.stdout
 
     try:
-        version, library_dir, packages, numpy = json.loads(await asyncio.to_thread(ask))
+        version, library_dir, *rest = json.loads(await asyncio.to_thread(ask))
     except (OSError, ValueError, subprocess.SubprocessError) as exc:
         raise BootError(
             f"mesh.python: {python!r}: cannot be asked for its packages: {exc}"
         ) from exc
-    return Interpreter((version[0], version[1]), library_dir or "", packages, numpy)
+    return Interpreter((version[0], version[1]), library_dir or "", *rest)

@@ -73,13 +73,16 @@ def command(config: TritonConfig, port: int, region: str) -> list[str]:
 def server_env(config: TritonConfig, host: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of the server and its models; the deployment's own paths come first.
 
+    Not so PATH: which `python3` is found first decides what packages models have.
+
     Args:
         config: the deployment's part.
         host: the worker's own environment, of which only harmless names pass.
     """
     env = inherited(host) | config.env
     for name, paths in config.paths.items():
-        env[name] = os.pathsep.join(filter(None, (env.get(name), paths)))
+        both = (paths, env.get(name)) if name == "PATH" else (env.get(name), paths)
+        env[name] = os.pathsep.join(filter(None, both))
     return env
 
 
