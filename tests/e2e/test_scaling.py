@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 import time
 
@@ -13,7 +14,7 @@ from tests.e2e.person import Person
 
 pytestmark = pytest.mark.timeout(120)
 CLIENTS = 8
-WITHIN_S = 2.0
+DECIDED_S = 2.0  # a measurement, and a busy machine
 SCRIPT = """
 import json, time
 
@@ -34,19 +35,20 @@ scale_settings:
 """
 
 
-async def ready(person: Person, count: int) -> float:
-    """Wait until so many instances are wanted, are ready and are all there is; return when."""
-    async with await Management.open(state_dir=person.state.path) as mesh:
-        async with mesh.watch("echo", "blue") as watch, contextlib.aclosing(watch.views()) as views:
-            async for view in views:
-                counts = (view.instance_count, view.ready_instances, len(view.instances))
-                if set(counts) == {count}:
-                    break
-    return time.monotonic()
+async def instances(person: Person, count: int) -> None:
+    """Wait until so many instances are wanted, are ready and are all there is."""
+    async with (
+        await Management.open(state_dir=person.state.path) as mesh,
+        mesh.watch("echo", "blue") as watch,
+        contextlib.aclosing(watch.views()) as views,
+    ):
+        async for view in views:
+            if {view.instance_count, view.ready_instances, len(view.instances)} == {count}:
+                break
 
 
-async def ask(person: Person, clients: int, enough: asyncio.Event) -> list[int]:
-    """Ask over and over with so many clients until it is enough; return every status."""
+async def ask_until(person: Person, enough: asyncio.Event) -> list[int]:
+    """Ask over and over with many clients until it is enough; return every status."""
     statuses = []
 
     async def client(http: httpx.AsyncClient) -> None:
@@ -55,7 +57,7 @@ async def ask(person: Person, clients: int, enough: asyncio.Event) -> list[int]:
             statuses.append(answer.status_code)
 
     async with httpx.AsyncClient(timeout=30) as http, asyncio.TaskGroup() as group:
-        for _ in range(clients):
+        for _ in range(CLIENTS):
             group.create_task(client(http))
     return statuses
 
@@ -71,36 +73,32 @@ async def test_instances_follow_a_burst(person):
     """One instance becomes four and one again; no request fails, and each change is explained."""
     person.up()
     person.deploy(SCRIPT, more=SCALE.format(least=1))
-    enough = asyncio.Event()
+    enough, began_s = asyncio.Event(), time.time()
 
-    began_s = time.monotonic()
-    asking = asyncio.create_task(ask(person, CLIENTS, enough))
-    out_s = await ready(person, 4) - began_s
+    asking = asyncio.create_task(ask_until(person, enough))
+    await instances(person, 4)
     enough.set()
     statuses = await asking
-    await ready(person, 1)
+    await instances(person, 1)
     told = changes(person)
 
     assert set(statuses) == {200}
-    assert [told[0]["before"], told[-1]["after"]] == [1, 1]
+    assert (told[0]["before"], told[-1]["after"]) == (1, 1)
     assert max(change["after"] for change in told) == 4
-    assert all(one["after"] == two["before"] for one, two in zip(told, told[1:], strict=False))
+    assert all(one["after"] == two["before"] for one, two in itertools.pairwise(told))
+    assert told[0]["at_s"] - began_s < DECIDED_S
     assert "queued or running" in told[0]["reason"]
-    assert "needed for 2 s" in told[-1]["reason"]
-    print(f"4 instances ready after {out_s:.2f} s")
+    assert "no more than" in told[-1]["reason"]
 
 
 async def test_the_first_request_wakes_a_deployment_that_sleeps(person):
     """Nothing runs while nobody asks; the request that starts an instance is answered."""
     person.up()
     person.deploy(SCRIPT, more=SCALE.format(least=0))
-    await ready(person, 0)
+    await instances(person, 0)
 
-    began_s = time.monotonic()
-    answer = httpx.post(person.url, content='"hi"', headers=person.headers, timeout=30)
-    woken_s = time.monotonic() - began_s
-    await ready(person, 0)
+    answer = await asyncio.to_thread(person.ask)
+    await instances(person, 0)
 
-    assert (answer.status_code, answer.json()) == (200, "hi")
+    assert json.loads(answer) == "hi"
     assert [(one["before"], one["after"]) for one in changes(person)] == [(1, 0), (0, 1), (1, 0)]
-    print(f"answered after {woken_s:.2f} s")
