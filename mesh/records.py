@@ -43,9 +43,9 @@ class EndpointRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 class DeploymentRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A deployment as it should be, at one generation.
 
-    A change of anything but `instance_count` makes a new generation. The record of each generation
-    is also kept under its own key, unchanged for ever but for deletion. `all_traffic`: it is to get
-    all live traffic once it is ready; cleared when that is done.
+    A change of anything but the instance count and how it is chosen makes a new generation. The
+    record of each generation is also kept under its own key, unchanged for ever but for deletion.
+    `all_traffic`: it is to get all live traffic once it is ready; cleared when that is done.
     """
 
     spec: DeploymentSpec
@@ -75,7 +75,9 @@ class DeploymentState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     """What the scaler last saw and did; survives restarts.
 
     `serving` is the newest generation that has been ready: the one kept alive while a newer one
-    starts, or after a newer one has failed. `settled` is the instance count last reached.
+    starts, or after a newer one has failed. `settled` is the instance count last reached. `target`
+    is the count the load asks for and `target_reason` why it came to be, None and empty if nothing
+    scales.
     """
 
     state: ProvisioningState
@@ -86,3 +88,5 @@ class DeploymentState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     ready: int = 0
     changed_at_s: float = 0.0
     settled: int = 0
+    target: int | None = None
+    target_reason: str = ""

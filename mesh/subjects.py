@@ -28,6 +28,7 @@ SHADOW_STREAM: Final = "SHADOW"
 LOGS_STREAM: Final = "LOGS"
 EVENTS_STREAM: Final = "EVENTS"
 TRAFFIC_STREAM: Final = "TRAFFIC"
+SCALE_STREAM: Final = "SCALE"
 
 API_PREFIX: Final = "mesh.api"
 
@@ -44,6 +45,7 @@ LOGS: Final = "mesh.log.>"
 TRAFFIC: Final = "mesh.traffic.>"
 SHADOWS: Final = "mesh.shadow.>"
 DEAD: Final = "mesh.dead.>"
+SCALES: Final = "mesh.scale.>"
 
 
 class WorkerAddress(NamedTuple):
@@ -133,6 +135,11 @@ def shadow(endpoint: str, deployment: str) -> str:
 def dead(endpoint: str, deployment: str) -> str:
     """Where requests go that were given up."""
     return f"mesh.dead.{endpoint}.{deployment}"
+
+
+def scale(endpoint: str, deployment: str) -> str:
+    """Where the scaler says why a deployment gets more instances, or fewer."""
+    return f"mesh.scale.{endpoint}.{deployment}"
 
 
 def api(verb: str) -> str:

@@ -90,6 +90,7 @@ def shared_streams() -> list[Config]:
         _log_stream(
             subjects.SHADOW_STREAM, subjects.SHADOWS, max_bytes=128 * MIB, max_age_s=7 * day
         ),
+        _log_stream(subjects.SCALE_STREAM, subjects.SCALES, max_bytes=64 * MIB, max_age_s=30 * day),
         _log_stream(subjects.DEAD_STREAM, subjects.DEAD, max_bytes=512 * MIB, max_age_s=30 * day),
     ]
 

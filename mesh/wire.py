@@ -205,6 +205,31 @@ class DeadLetter(Wire, frozen=True, kw_only=True):
     body: bytes
 
 
+class ScaleDecision(Wire, frozen=True, kw_only=True):
+    """The scaler has changed how many instances a deployment is to have, and what it saw.
+
+    `asked`: the count each target asked for, before the bounds. `lanes`: requests queued or being
+    worked on; `ready` instances of `slots` each; `service_s` seconds a request takes and
+    `cpu_percent` of one core, the mean of the instances, None if not known. `at_s` is Unix time.
+    """
+
+    endpoint: str
+    deployment: str
+    before: int
+    after: int
+    reason: str
+    generation: int = 0
+    at_s: float = 0.0
+    min_instances: int = 0
+    max_instances: int = 0
+    asked: dict[str, int] = {}
+    lanes: dict[str, int] = {}
+    ready: int = 0
+    slots: int = 0
+    service_s: float | None = None
+    cpu_percent: float | None = None
+
+
 Control = (
     WorkerHeartbeat
     | GatewayHeartbeat
@@ -215,6 +240,7 @@ Control = (
     | AccessBatch
     | ShadowAnswer
     | DeadLetter
+    | ScaleDecision
 )
 
 encode = msgspec.msgpack.Encoder().encode

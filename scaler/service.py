@@ -35,6 +35,7 @@ from scaler.memory import Memory
 from scaler.metrics import DeploymentPicture, Picture, ScalerCollector, count_states
 from scaler.observe import Observer
 from scaler.registry import Registry
+from scaler.situation import wanted
 from scaler.states import States
 
 log = logging.getLogger("scaler")
@@ -136,6 +137,7 @@ class Scaler:
             stack.push_async_callback(keeper.hands.close)
             parts.observer.on_news(keeper.poke)
             depths = Depths(bus, parts.registry, parts.states, parts.observer)
+            depths.on_measured(parts.scaling.note_measured)
             keys = await Bucket.open(bus, subjects.KEYS_BUCKET)
             service = ManagementService(Desk(parts, depths, keys))
             painting = self._paint(parts, depths, keeper, service)
@@ -175,6 +177,7 @@ class Scaler:
                 gateways=len(parts.observer.gateways.live()),
                 starts=keeper.hands.starts_total,
                 crashes=parts.memory.crashes_total,
+                scale_changes=dict(parts.scaling.changes),
                 verbs=dict(service.answered),
                 leading=True,
             )
@@ -185,14 +188,17 @@ def _deployments(parts: Parts, depths: Depths) -> tuple[DeploymentPicture, ...]:
     now_s = asyncio.get_running_loop().time()
     pictures = []
     for stored in parts.registry.deployments():
-        spec = stored.record.spec
+        spec, scale = stored.record.spec, stored.record.spec.autoscale
+        count = wanted(stored.record, parts.states.get(spec.endpoint_name, spec.name))
         beats = parts.observer.fleet.fresh(spec.endpoint_name, spec.name, now_s)
         pictures.append(
             DeploymentPicture(
                 endpoint=spec.endpoint_name,
                 deployment=spec.name,
                 lanes=depths.lanes(spec.endpoint_name, spec.name),
-                wanted=spec.instance_count,
+                wanted=count,
+                least=scale.min_instances if scale else count,
+                most=scale.max_instances if scale else count,
                 instances=count_states(beat.state for beat in beats),
                 cpu_percent=sum(beat.cpu_percent for beat in beats),
                 memory_bytes=sum(beat.memory_bytes for beat in beats),

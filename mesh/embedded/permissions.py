@@ -100,6 +100,7 @@ def _scaler_publishes() -> list[str]:
     return [
         subjects.EVENTS,
         subjects.DEPTHS,
+        subjects.SCALES,
         "$JS.API.>",
         "$JS.ACK.>",
         "$JS.FC.>",

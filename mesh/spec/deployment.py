@@ -68,7 +68,9 @@ class DeploymentSpec(
         EnvironmentSpec | str | None, Meta(description="Image and packages.")
     ] = None
     instance_type: Annotated[str | None, Meta(description="Kind of machine.")] = None
-    instance_count: Annotated[int, Meta(ge=1, description="Instances to keep running.")] = 1
+    instance_count: Annotated[
+        int, Meta(ge=1, description="Instances to keep running, or to begin with if they scale.")
+    ] = 1
     app_insights_enabled: Annotated[bool, Meta(description="Send to App Insights.")] = False
     scale_settings: Annotated[
         ScaleSettings | None, Meta(description="How the number of instances is chosen.")
@@ -102,6 +104,12 @@ class DeploymentSpec(
         """Runner processes per instance: the environment variable WORKER_COUNT, 1 by default."""
         text = self.environment_variables.get(WORKER_COUNT, "1").strip()
         return int(text) if is_worker_count(text) else 1
+
+    @property
+    def autoscale(self) -> ScaleSettings | None:
+        """How the number of instances follows the load; None if it is `instance_count`."""
+        scale = self.scale_settings
+        return scale if scale is not None and scale.type == "target_utilization" else None
 
     @property
     def slots(self) -> int:

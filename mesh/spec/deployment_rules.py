@@ -37,6 +37,7 @@ def deployment_violations(spec: DeploymentSpec) -> list[Violation]:
         *_variables(spec),
         *_requests(spec),
         *_instances(spec),
+        *_scaling(spec),
         *_probes(spec),
         *_kind(spec),
         *_resources(spec),
@@ -123,15 +124,23 @@ def _instances(spec: DeploymentSpec) -> Iterator[Violation]:
     if spec.kind == "managed" and spec.instance_count > MAX_MANAGED_INSTANCES:
         rule = range_text(1, MAX_MANAGED_INSTANCES)
         yield Violation(("instance_count",), spec.instance_count, rule)
+
+
+def _scaling(spec: DeploymentSpec) -> Iterator[Violation]:
     scale = spec.scale_settings
     if scale is None:
         return
-    if spec.kind == "managed" and scale.type != "default":
-        rule = "must be default for a managed deployment"
-        yield Violation(("scale_settings", "type"), scale.type, rule)
+    if scale.type == "default":
+        for key, value in msgspec.to_builtins(scale).items():
+            rule = "has no effect unless scale_settings.type is target_utilization"
+            yield Violation(("scale_settings", key), value, rule)
+        return
     if scale.min_instances > scale.max_instances:
         rule = f"must be at most max_instances, {scale.max_instances}"
         yield Violation(("scale_settings", "min_instances"), scale.min_instances, rule)
+    if spec.kind == "managed" and scale.max_instances > MAX_MANAGED_INSTANCES:
+        rule = range_text(1, MAX_MANAGED_INSTANCES)
+        yield Violation(("scale_settings", "max_instances"), scale.max_instances, rule)
 
 
 def _probes(spec: DeploymentSpec) -> Iterator[Violation]:

@@ -34,6 +34,7 @@ def keeps_generation(old: DeploymentRecord, new: DeploymentPut) -> bool:
     same = replace(
         old.spec,
         instance_count=new.spec.instance_count,
+        scale_settings=new.spec.scale_settings,
         description=new.spec.description,
         tags=new.spec.tags,
     )
@@ -98,6 +99,7 @@ async def scale(desk: Desk, request: Scale) -> DeploymentView:
         stored = require_deployment(desk.registry, request.endpoint, request.name)
         if request.instance_count < 1:
             raise SpecError(f"instance_count: {request.instance_count}: must be at least 1")
+        _refuse_autoscaled(stored.record.spec)
         spec = replace(stored.record.spec, instance_count=request.instance_count)
         raise_violations(deployment_violations(spec))
         record = replace(stored.record, spec=spec, modified_at_s=time.time())
@@ -148,6 +150,15 @@ async def _write_generation(desk: Desk, record: DeploymentRecord) -> None:
 
 async def _ensure_queue(desk: Desk, spec: DeploymentSpec) -> None:
     await ensure_queue(desk.bus, spec.endpoint_name, spec.name, spec.mesh.queue, spec.timeout_s)
+
+
+def _refuse_autoscaled(spec: DeploymentSpec) -> None:
+    if spec.autoscale is not None:
+        least, most = spec.autoscale.min_instances, spec.autoscale.max_instances
+        raise ConflictError(
+            f"deployment '{spec.name}' scales by load, between {least} and {most} instances: "
+            "update scale_settings.min_instances and max_instances instead"
+        )
 
 
 def _refuse_creation(desk: Desk, spec: DeploymentSpec) -> None:
