@@ -62,16 +62,20 @@ CLOSE_LINE: Final = b"connection: close\r\n"
 
 
 class Response(NamedTuple):
-    """An answer but for what the connection adds. `head`: header lines, each ended by CRLF."""
+    """An answer but for what the connection adds. `head`: header lines, each ended by CRLF.
+
+    `said`: the headers of the message it was made of, for those who answer with a message.
+    """
 
     status: int
     head: bytes
     body: bytes
+    said: Mapping[str, str] = {}
 
 
 def encode(response: Response, lines: bytes) -> bytes:
     """Return an answer as HTTP/1.1 bytes, with these header lines besides its own."""
-    status, head, body = response
+    status, head, body, _ = response
     return b"%b%b%bcontent-length: %d\r\n\r\n%b" % (
         STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status,
         head,
@@ -96,7 +100,8 @@ def refusal(error: MeshError) -> Response:
         head += b"retry-after: %d\r\n" % RETRY_AFTER_S
     if isinstance(error, BackendError):
         head += model_error_lines(500, error.code)
-    return Response(status, head, error_body(error.code, error.message))
+    said = {wire.ERROR: error.code, wire.CONTENT_TYPE: "application/json"}
+    return Response(status, head, error_body(error.code, error.message), said)
 
 
 def model_error_lines(model_status: int, reason: str) -> bytes:
@@ -128,7 +133,7 @@ def answer(body: bytes, headers: Mapping[str, str]) -> tuple[Response, int]:
         head += model_header_lines(headers[wire.HTTP])
     code = headers.get(wire.ERROR, "")
     if not code and 200 <= model_status < 300:
-        return Response(model_status, head, body), model_status
+        return Response(model_status, head, body, headers), model_status
     code = code or BackendError.code
     status = status_of(code)
     if status == 424:
@@ -136,7 +141,7 @@ def answer(body: bytes, headers: Mapping[str, str]) -> tuple[Response, int]:
         head += model_error_lines(model_status, reason)
     if status in (429, 503):
         head += b"retry-after: %d\r\n" % RETRY_AFTER_S
-    return Response(status, head, body), model_status
+    return Response(status, head, body, headers), model_status
 
 
 def model_header_lines(pairs_json: str) -> bytes:

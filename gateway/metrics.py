@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from prometheus_client.core import (
@@ -23,10 +23,17 @@ LABELS: Final = ("endpoint", "deployment")
 class GatewayCollector(Collector):
     """Reads the numbers of one gateway when Prometheus asks."""
 
-    def __init__(self, book: MeterBook, pending: Pending, connections: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        book: MeterBook,
+        pending: Pending,
+        connections: Callable[[], int],
+        dropped: Mapping[str, int],
+    ) -> None:
         self._book = book
         self._pending = pending
         self._connections = connections
+        self._dropped = dropped
 
     def collect(self) -> Iterator[Metric]:
         """Return every metric of the gateway."""
@@ -49,6 +56,12 @@ class GatewayCollector(Collector):
         for outcome, count in self._pending.pubacks.items():
             pubacks.add_metric([outcome], count)
         yield pubacks
+        dropped = CounterMetricFamily(
+            "mesh_gateway_invocations_dropped", "Invocations of no endpoint", labels=["reason"]
+        )
+        for reason, count in self._dropped.items():
+            dropped.add_metric([reason], count)
+        yield dropped
         late = CounterMetricFamily("mesh_gateway_late_answers", "Answers nobody waited for")
         late.add_metric([], self._pending.late)
         yield late

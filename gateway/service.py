@@ -15,6 +15,7 @@ from typing import Any, Final
 from gateway.app import build_app
 from gateway.cors import Cors
 from gateway.heartbeat import Heartbeat
+from gateway.invoke import Invocations
 from gateway.ledger import Ledger
 from gateway.meters import MeterBook
 from gateway.metrics import GatewayCollector
@@ -53,6 +54,8 @@ class Gateway:
         self._view = ConfigView(bus, subjects.CONFIG_BUCKET)
         self._heartbeat = Heartbeat(self.name, self._outlet, self._describe)
         self._server: HttpServer | None = None
+        self._scoring = self._serve_scoring()
+        self._invocations = Invocations(self._routes, self._scoring, self._outlet)
         self._is_leaving = False
 
     def __repr__(self) -> str:
@@ -83,7 +86,8 @@ class Gateway:
         self._view.on_change(self._routes.apply)
         self._view.on_applied(self._note_revision)
         await self._view.start()
-        self._server = await HttpServer.open(sock, self._scoring(), self._app())
+        self._server = await HttpServer.open(sock, self._scoring, self._app())
+        await self._invocations.open(self._bus)
         self._heartbeat.start()
         log.info("gateway.ready name=%s url=%s", self.name, self.url)
 
@@ -91,16 +95,18 @@ class Gateway:
         """Drain; return how many requests were cut off."""
         self._is_leaving = True
         self._heartbeat.stop()
-        late = 0
+        grace_s = self._settings.drain_timeout_s
+        closing = [self._invocations.close(grace_s)]
         if self._server is not None:
-            late = await self._server.close(self._settings.drain_timeout_s)
+            closing.append(self._server.close(grace_s))
+        late = sum(await asyncio.gather(*closing))
         self._pending.close()
         if self._traffic is not None:
             self._traffic.flush()
         await self._view.close()
         return late
 
-    def _scoring(self) -> Scoring:
+    def _serve_scoring(self) -> Scoring:
         cors = Cors(self._settings.cors_origins)
         ledger = Ledger(self._traffic)
         parts = Parts(self._routes, self._pending, self._outlet, ledger, self._book, cors)
@@ -108,7 +114,8 @@ class Gateway:
 
     def _app(self) -> Any:
         registry = metrics.new_registry()
-        registry.register(GatewayCollector(self._book, self._pending, self._connections))
+        dropped = self._invocations.dropped
+        registry.register(GatewayCollector(self._book, self._pending, self._connections, dropped))
         return build_app(registry, lambda: self.is_ready, Cors(self._settings.cors_origins))
 
     def _connections(self) -> int:

@@ -33,6 +33,7 @@ API_PREFIX: Final = "mesh.api"
 
 # All subjects of a kind, for those who keep, guard or hear all of them.
 CALLS: Final = f"{API_PREFIX}.>"
+INVOKES: Final = "mesh.invoke.*"
 WORK: Final = "mesh.work.>"
 REPLIES: Final = "mesh.reply.>"
 CANCELS: Final = "mesh.cancel.>"
@@ -57,6 +58,11 @@ class WorkerAddress(NamedTuple):
 def is_name(text: str) -> bool:
     """Tell whether `text` may name an endpoint or a deployment."""
     return 3 <= len(text) <= 32 and NAME.match(text) is not None
+
+
+def invoke(endpoint: str) -> str:
+    """Where a direct producer asks an endpoint and waits for the answer."""
+    return f"mesh.invoke.{endpoint}"
 
 
 def work(endpoint: str, deployment: str, lane: Lane) -> str:

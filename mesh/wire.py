@@ -29,6 +29,8 @@ INSTANCE: Final = "Mesh-Instance"
 GENERATION: Final = "Mesh-Generation"
 ATTEMPT: Final = "Mesh-Attempt"
 TIMING: Final = "Mesh-Timing"
+DEPLOYMENT: Final = "Mesh-Deployment"
+MODEL_STATUS: Final = "Mesh-Model-Status"
 
 
 InstanceState = Literal["starting", "ready", "draining", "failed"]

@@ -17,6 +17,8 @@ ARTIFACTS: Final = f"OBJ_{subjects.ARTIFACTS_BUCKET}"
 # A management call may take minutes (a traffic change waits for every gateway); its caller's
 # inbox may have any name, so the answer is allowed by the question.
 ANSWERS: Final = {"max": 16, "expires": "30m"}
+# A producer's inbox may have any name too; one answer, within the longest deadline there is.
+INVOKED: Final = {"max": 1, "expires": "6m"}
 
 Permissions = dict[str, Any]
 
@@ -26,9 +28,13 @@ def permissions(role: Role) -> Permissions:
     own_inbox = f"{inbox_prefix(role)}.>"
     match role:
         case "gateway":
-            return _limited(
-                _gateway_publishes(), [subjects.reply_wildcard("*"), subjects.DEPTHS, own_inbox]
-            )
+            hears = [
+                subjects.reply_wildcard("*"),
+                subjects.DEPTHS,
+                subjects.INVOKES,
+                own_inbox,
+            ]
+            return _limited(_gateway_publishes(), hears) | {"allow_responses": INVOKED}
         case "worker":
             return _limited(_worker_publishes(), [subjects.CANCELS, own_inbox])
         case "scaler":

@@ -132,6 +132,7 @@ MAY_NOT_PUBLISH = [
     ("gateway", PULL),
     ("gateway", f"$JS.API.CONSUMER.CREATE.{STREAM}"),
     ("gateway", "mesh.api.endpoint.delete"),
+    ("gateway", "_INBOX.x"),
     ("gateway", subjects.event("iris")),
     ("gateway", subjects.depth("iris", "blue")),
     ("gateway", "mesh.heartbeat.worker.iris.blue.i1"),
@@ -161,6 +162,7 @@ MAY_NOT_PUBLISH = [
 MAY_HEAR = [
     ("gateway", REPLY),
     ("gateway", subjects.depth("iris", "blue")),
+    ("gateway", subjects.invoke("iris")),
     ("worker", subjects.cancel("iris", "blue")),
     ("scaler", "mesh.api.endpoint.create"),
     ("scaler", "mesh.heartbeat.worker.iris.blue.i1"),
@@ -174,6 +176,7 @@ MAY_NOT_HEAR = [
     ("gateway", "mesh.log.iris.blue.i1"),
     ("gateway", "_INBOX_admin.x"),
     ("gateway", "_INBOX_scaler.x"),
+    ("worker", subjects.invoke("iris")),
     ("worker", WORK),
     ("worker", REPLY),
     ("worker", "mesh.api.endpoint.create"),
@@ -312,6 +315,19 @@ async def test_the_scaler_answers_calls_from_any_inbox(connect):
     await scaler.flush()
     for admin in (await connect("admin"), await connect("admin", inbox="_INBOX")):
         assert (await admin.request("mesh.api.status")).data == b"done"
+
+
+async def test_a_gateway_answers_invocations_on_any_inbox(connect):
+    """Producers have inboxes of their own; only who has asked is answered."""
+    gateway = await connect("gateway")
+
+    async def answer(message):
+        await gateway.publish(message.reply, b"answer")
+
+    await gateway.subscribe(subjects.INVOKES, answer, queue="gateways")
+    await gateway.flush()
+    for producer in (await connect("admin"), await connect("admin", inbox="_INBOX")):
+        assert (await producer.request(subjects.invoke("iris"))).data == b"answer"
 
 
 async def test_the_scaler_makes_and_removes_queues(connect):
