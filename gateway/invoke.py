@@ -16,7 +16,7 @@ from gateway.invocation import Invocation, answer_fields, identity_fields, may_a
 from gateway.routes import RouteTable
 from mesh import subjects
 from mesh.bus import Bus, Inlet, Message, Outlet, Subscription
-from mesh.errors import BusError, MeshError, NotFoundError
+from mesh.errors import BusError, NotFoundError
 
 GROUP: Final = "gateways"
 
@@ -24,8 +24,9 @@ GROUP: Final = "gateways"
 class Invocations:
     """Takes invocations and hands them to the handler of scoring requests."""
 
-    def __init__(self, routes: RouteTable, handler: Handler, outlet: Outlet) -> None:
+    def __init__(self, bus: Bus, routes: RouteTable, handler: Handler, outlet: Outlet) -> None:
         self.dropped = {"no_reply": 0, "bad_reply": 0, "unknown_endpoint": 0}
+        self._bus = bus
         self._routes = routes
         self._handler = handler
         self._outlet = outlet
@@ -37,16 +38,18 @@ class Invocations:
     def __repr__(self) -> str:
         return f"<Invocations open={self._open} dropped={self.dropped}>"
 
-    async def open(self, bus: Bus) -> None:
+    async def open(self) -> None:
         """Take requests from now on."""
-        self._subscription = await Inlet.subscribe(bus, subjects.INVOKES, self.take, queue=GROUP)
+        self._subscription = await Inlet.subscribe(
+            self._bus, subjects.INVOKES, self.take, queue=GROUP
+        )
 
     async def close(self, grace_s: float) -> int:
         """Take no more, answer what has arrived; return how many got no answer in time."""
         subscription, self._subscription = self._subscription, None
         if subscription is not None:
-            with contextlib.suppress(MeshError):
-                await subscription.drain()
+            with contextlib.suppress(BusError):
+                await self._bus.leave(subscription)
         if self._open:
             self._idle.clear()
             with contextlib.suppress(TimeoutError):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -20,6 +20,22 @@ from mesh.tally import Histogram
 LABELS: Final = ("endpoint", "deployment")
 
 
+class Counts(NamedTuple):
+    """Counts that some part of the gateway keeps, by one label."""
+
+    name: str
+    text: str
+    label: str
+    values: Mapping[str, int]
+
+    def family(self) -> Metric:
+        """Return them as a metric."""
+        family = CounterMetricFamily(self.name, self.text, labels=[self.label])
+        for value, count in self.values.items():
+            family.add_metric([value], count)
+        return family
+
+
 class GatewayCollector(Collector):
     """Reads the numbers of one gateway when Prometheus asks."""
 
@@ -28,12 +44,12 @@ class GatewayCollector(Collector):
         book: MeterBook,
         pending: Pending,
         connections: Callable[[], int],
-        dropped: Mapping[str, int],
+        counts: Sequence[Counts],
     ) -> None:
         self._book = book
         self._pending = pending
         self._connections = connections
-        self._dropped = dropped
+        self._counts = counts
 
     def collect(self) -> Iterator[Metric]:
         """Return every metric of the gateway."""
@@ -50,18 +66,8 @@ class GatewayCollector(Collector):
             "outcome", lambda meters: meters.mirrored.items(),
         )  # fmt: skip
         yield self._latency()
-        pubacks = CounterMetricFamily(
-            "mesh_gateway_pubacks", "Confirmations of the queues", labels=["outcome"]
-        )
-        for outcome, count in self._pending.pubacks.items():
-            pubacks.add_metric([outcome], count)
-        yield pubacks
-        dropped = CounterMetricFamily(
-            "mesh_gateway_invocations_dropped", "Invocations of no endpoint", labels=["reason"]
-        )
-        for reason, count in self._dropped.items():
-            dropped.add_metric([reason], count)
-        yield dropped
+        for counts in self._counts:
+            yield counts.family()
         late = CounterMetricFamily("mesh_gateway_late_answers", "Answers nobody waited for")
         late.add_metric([], self._pending.late)
         yield late

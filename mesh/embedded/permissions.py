@@ -76,6 +76,13 @@ def _gateway_publishes() -> list[str]:
         subjects.GATEWAY_HEARTBEATS,
         subjects.CANCELS,
         subjects.TRAFFIC,
+        subjects.RESULTS,
+        subjects.JOBS,
+        f"$JS.API.CONSUMER.MSG.NEXT.{subjects.INGRESS_STREAM}.{subjects.INGRESS_CONSUMER}",
+        f"$JS.API.CONSUMER.INFO.{subjects.INGRESS_STREAM}.{subjects.INGRESS_CONSUMER}",
+        f"$JS.ACK.{subjects.INGRESS_STREAM}.>",
+        f"$JS.API.DIRECT.GET.{subjects.RESULTS_STREAM}.>",
+        f"$JS.API.DIRECT.GET.{subjects.JOBS_STREAM}.>",
         # A stream's name is one token, so work queues cannot be named by a wildcard alone.
         "$JS.API.STREAM.MSG.DELETE.*",
         "$JS.API.STREAM.MSG.GET.*",
@@ -91,6 +98,7 @@ def _worker_publishes() -> list[str]:
         subjects.EVENTS,
         subjects.SHADOWS,
         subjects.DEAD,
+        subjects.RESULTS,
         "$JS.API.CONSUMER.MSG.NEXT.*.*",
         "$JS.API.CONSUMER.INFO.*.*",
         "$JS.ACK.>",
@@ -106,6 +114,7 @@ def _scaler_publishes() -> list[str]:
     return [
         subjects.EVENTS,
         subjects.DEPTHS,
+        subjects.ENQUEUES,  # what a deleted deployment leaves is queued anew
         "$JS.API.>",
         "$JS.ACK.>",
         "$JS.FC.>",
