@@ -67,9 +67,7 @@ class Call(Entry):
         self.is_out = False
         self.mirror: Mirror | None = None
         self.mirrored_to = ""
-        self.path = SCORE
-        if exchange.url != exchange.route.path:
-            self.path = read(exchange.url).model_path
+        self.path = path_of(exchange)
 
     def aim(self, target: Target, mirror: Mirror | None) -> None:
         """Note which deployment the request goes to, and where a copy of it."""
@@ -100,8 +98,15 @@ class Call(Entry):
             timing = timing_fields(self.timeout_s)
         return (
             f"{wire.REQUEST_ID}: {request_id}\r\n{wire.MSG_ID}: {request_id}\r\n"
-            f"{wire.REPLY}: {reply}\r\n{timing}{request_fields(self, target)}"
+            f"{wire.REPLY}: {reply}\r\n{timing}{request_fields(self.exchange, self.path, target)}"
         )
+
+
+def path_of(exchange: Exchange) -> str:
+    """Return the path, with the query, as the model sees it."""
+    if exchange.url == exchange.route.path:
+        return SCORE
+    return read(exchange.url).model_path
 
 
 def choose(route: Route, headers: dict[bytes, bytes]) -> tuple[Target, Mirror | None]:
@@ -172,9 +177,8 @@ def client_id(headers: dict[bytes, bytes]) -> str:
     return text[:CLIENT_ID_CHARS].decode()
 
 
-def request_fields(call: Call, target: Target) -> str:
+def request_fields(exchange: Exchange, path: str, target: Target) -> str:
     """Return the header lines that describe the HTTP request itself."""
-    exchange, path = call.exchange, call.path
     headers = exchange.headers
     fields = content_type_field(headers.get(CONTENT_TYPE))
     if exchange.method != b"POST" or path != SCORE:

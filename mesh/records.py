@@ -1,7 +1,8 @@
 """Desired state and observed state as they are kept in the broker's buckets (JSON).
 
 `EndpointRecord`, `DeploymentRecord` and `AuthRecord` live in the config bucket and are written by
-the management service alone; `DeploymentState` lives in the state bucket. Ring: values.
+the management service alone; `DeploymentState` lives in the state bucket, `JobRecord` in a stream.
+Ring: values.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from mesh.spec.endpoint import EndpointSpec
 ProvisioningState = Literal[
     "Creating", "Deleting", "Scaling", "Updating", "Succeeded", "Failed", "Canceled"
 ]
+JobState = Literal["accepted"]
 
 
 class Artifact(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +58,20 @@ class DeploymentRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     modified_at_s: float = 0.0
     deleting: bool = False
     all_traffic: bool = False
+
+
+class JobRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A queued request that the mesh has taken on; kept on its `mesh.job` subject.
+
+    `deployment` is where it was sent, empty while none has traffic; `ingress_seq` its number in the
+    stream of enqueued requests, 0 if it came over HTTP; `timeout_s` counts from the message's own
+    timestamp.
+    """
+
+    state: JobState = "accepted"
+    deployment: str = ""
+    ingress_seq: int = 0
+    timeout_s: float = 0.0
 
 
 class AuthRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -27,6 +27,7 @@ Count = Annotated[int, msgspec.Meta(ge=1, le=64)]
 Bytes = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 SecondsOrZero = Annotated[float, msgspec.Meta(ge=0)]
+SecondsOfADay = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 MIB: Final = 1 << 20
 GIB: Final = 1 << 30
 # What the broker takes in one message, less the room its headers need.
@@ -79,6 +80,7 @@ class GatewaySettings(Section, frozen=True, kw_only=True):
     cors_origins: list[str] = []
     access_log: bool = True
     drain_timeout_s: SecondsOrZero = 30.0
+    queued_timeout_s: SecondsOfADay = 3600.0
 
 
 class ScalerSettings(Section, frozen=True, kw_only=True):

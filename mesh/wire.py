@@ -23,12 +23,16 @@ CONTENT_TYPE: Final = "Content-Type"
 TRACEPARENT: Final = "traceparent"
 MSG_ID: Final = "Nats-Msg-Id"
 MSG_TTL: Final = "Nats-TTL"
+EXPECTED_SEQ: Final = "Nats-Expected-Last-Subject-Sequence"
+TIME_STAMP: Final = "Nats-Time-Stamp"
 STATUS: Final = "Mesh-Status"
 ERROR: Final = "Mesh-Error"
 INSTANCE: Final = "Mesh-Instance"
 GENERATION: Final = "Mesh-Generation"
 ATTEMPT: Final = "Mesh-Attempt"
 TIMING: Final = "Mesh-Timing"
+DEPLOYMENT: Final = "Mesh-Deployment"
+MODEL_STATUS: Final = "Mesh-Model-Status"
 
 
 InstanceState = Literal["starting", "ready", "draining", "failed"]

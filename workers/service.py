@@ -14,6 +14,7 @@ from typing import Final
 
 from mesh import lifecycle, subjects, wire
 from mesh.bus import Bucket, Bus, Message
+from mesh.clock import BrokerClock, Sample, parse_broker_time
 from mesh.errors import BootError, BusError, MeshError
 from mesh.events import Events
 from mesh.exits import Exit
@@ -24,7 +25,6 @@ from mesh.tasks import first_of
 from mesh.wire import Cancel
 from workers.attempts import Attempts
 from workers.beat import Heart
-from workers.clock import BrokerClock, Sample, parse_broker_time
 from workers.consume import Consumer
 from workers.exchange import Callbacks
 from workers.initialize import load_instance, prepare
