@@ -1,10 +1,19 @@
 """Real Triton servers for tests: model repositories as text, and the server in the wheel."""
 
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import time
 from pathlib import Path
 
+import httpx
+
+from mesh.embedded.programs import free_port
 from mesh.settings import WorkerSettings
 from workers.triton.install import Models, find
-from workers.triton.launch import TritonConfig
+from workers.triton.launch import SHARED_MEMORY, TritonConfig, command, server_env
 
 # The stub in the wheel knows numpy 1 only: tensors go through DLPack, which does not depend on it.
 ECHO = """
@@ -74,3 +83,44 @@ async def triton_config(folder: Path, repository: Path, **env: str) -> TritonCon
         paths=found.paths,
         env={"PYTHONDONTWRITEBYTECODE": "1", **env},
     )
+
+
+class RunningTriton:
+    """A server that is not the worker's: somebody else starts it, and may end it."""
+
+    def __init__(self, folder: Path, repository: Path) -> None:
+        self.said = folder / "triton.log"
+        self._grpc, self._http = free_port("127.0.0.1"), free_port("127.0.0.1")
+        self._config = asyncio.run(triton_config(folder / "backends", repository))
+        self._process: subprocess.Popen[bytes] | None = None
+        self.address = f"127.0.0.1:{self._grpc}"
+        self.url = f"http://127.0.0.1:{self._http}"
+
+    def start(self) -> None:
+        """Start it, its HTTP port open, and wait until it serves every model."""
+        http = ["--allow-http=true", "--http-address=127.0.0.1", f"--http-port={self._http}"]
+        with self.said.open("ab") as said:
+            self._process = subprocess.Popen(
+                [*command(self._config, self._grpc, f"mesh-test-{self._grpc}-"), *http],
+                env=server_env(self._config, os.environ),
+                stdout=said,
+                stderr=said,
+                start_new_session=True,
+            )
+        deadline_s = time.monotonic() + 30
+        while time.monotonic() < deadline_s:
+            with contextlib.suppress(httpx.HTTPError):
+                if httpx.get(f"{self.url}/v2/health/ready").is_success:
+                    return
+            assert self._process.poll() is None, self.said.read_text()
+            time.sleep(0.02)  # it says it to those who ask, and only then
+        raise AssertionError(self.said.read_text())
+
+    def kill(self) -> None:
+        """End it and its stubs, if it runs."""
+        if self._process is not None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+        for left in SHARED_MEMORY.glob(f"mesh-test-{self._grpc}-*"):
+            left.unlink()

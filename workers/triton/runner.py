@@ -26,7 +26,6 @@ from workers.triton.launch import TritonConfig, clean_up, family, spawn
 
 LAST_WORDS: Final = 20
 LINGER_S: Final = 0.5
-ATTACH_S: Final = 10.0
 
 
 class TritonRunner:
@@ -192,11 +191,13 @@ class TritonServer(TritonRunner):
 class AttachedServer(TritonRunner):
     """A server that somebody else runs. It ends, for us, when it cannot be reached."""
 
-    def __init__(self, address: str, wanted: frozenset[str], callbacks: Callbacks) -> None:
+    def __init__(
+        self, client: TritonClient, wanted: frozenset[str], callbacks: Callbacks, timeout_s: float
+    ) -> None:
         self._wanted = wanted
         self._is_gone = False
         self._watching: asyncio.Task[None] | None = None
-        super().__init__(TritonClient(address), callbacks, ATTACH_S)
+        super().__init__(client, callbacks, timeout_s)
         self._booted.add_done_callback(self._watch)
 
     def __repr__(self) -> str:

@@ -12,6 +12,7 @@ from mesh.spec.repository import models_in
 from workers.exchange import Callbacks
 from workers.launch import NO_BYTECODE
 from workers.runtime import Runtime, Say
+from workers.triton.client import TritonClient
 from workers.triton.install import Models, find
 from workers.triton.launch import TritonConfig
 from workers.triton.runner import AttachedServer, TritonServer
@@ -37,11 +38,13 @@ class AttachedRuntime(msgspec.Struct, frozen=True):
 
     address: str
     models: frozenset[str]
+    timeout_s: float = 10.0
     count: int = 1
 
     def start(self, callbacks: Callbacks) -> AttachedServer:
         """Connect to the server."""
-        return AttachedServer(self.address, self.models, callbacks)
+        client = TritonClient(self.address)
+        return AttachedServer(client, self.models, callbacks, self.timeout_s)
 
 
 async def prepare(spec: DeploymentSpec, repository: Path, settings: Settings, say: Say) -> Runtime:
