@@ -19,7 +19,9 @@ from mesh.bus import Bucket, Bus
 from mesh.errors import BusError
 from mesh.events import Events
 from mesh.exits import Exit
+from mesh.gpus import Gpus
 from mesh.metrics import MetricsServer, new_registry
+from mesh.nvml import find_gpus
 from mesh.settings import Settings
 from mesh.streams import ensure_topology
 from mesh.tasks import end, wait_for
@@ -47,7 +49,7 @@ class Scaler:
     """A scaler that leads while it holds the lease.
 
     `on_ready` is called with the metrics' address when it serves; `first_beats_s` is how long it
-    listens before it believes that no gateway lives.
+    listens before it believes that no gateway lives; `find_gpus` is asked when it begins to lead.
     """
 
     def __init__(
@@ -56,7 +58,9 @@ class Scaler:
         command: Command,
         on_ready: Callable[[str], None],
         first_beats_s: float = FIRST_BEATS_S,
+        find_gpus: Callable[[], Gpus] = find_gpus,
     ) -> None:
+        self._find_gpus = find_gpus
         self._first_beats_s = first_beats_s
         self._settings = settings
         self._command = command
@@ -158,10 +162,14 @@ class Scaler:
         pace = Pace(first_s=own.restart_min_s, longest_s=own.restart_max_s)
         memory = Memory(observer, states, Events(bus), pace)
         stack.push_async_callback(memory.close)
-        launcher = ProcessLauncher(Path(self._settings.state_dir), self._command, memory.note_ended)
+        gpus = await asyncio.to_thread(self._find_gpus)
+        log.info("scaler.gpus found=%d %s", len(gpus.found), gpus.reason)
+        state_dir = Path(self._settings.state_dir)
+        launcher = ProcessLauncher(state_dir, self._command, memory.note_ended, gpus)
         stack.push_async_callback(launcher.close)
         launcher.adopt()
         parts = Parts(bus, registry, states, observer, memory)
+        parts.lacks = launcher.lacks
         parts.leads = lambda: lease.is_held and bus.is_connected
         return parts, launcher
 

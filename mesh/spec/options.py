@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+Device = Literal["cpu", "cuda"]
+
 
 class QueueOptions(
     Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
@@ -50,3 +52,7 @@ class MeshOptions(
         Meta(description="Seconds a stopping instance may finish what it has begun."),
     ] = None
     queue: Annotated[QueueOptions, Meta(description="The work queue.")] = QueueOptions()
+    device: Annotated[
+        Device,
+        Meta(description="`cuda` gives each instance one GPU; `cpu` hides them from the script."),
+    ] = "cpu"

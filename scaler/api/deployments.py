@@ -44,6 +44,7 @@ async def create(desk: Desk, put: DeploymentPut) -> DeploymentView:
     """Make a deployment: its queue, its first generation, then its record."""
     spec = put.spec
     raise_violations(deployment_violations(spec))
+    _refuse_device(desk, spec)
     async with desk.registry.lock(spec.endpoint_name):
         _refuse_creation(desk, spec)
         await _ensure_queue(desk, spec)
@@ -69,6 +70,7 @@ async def update(desk: Desk, put: DeploymentPut) -> DeploymentView:
     """Replace a deployment; anything but its size and its texts makes a new generation."""
     spec = put.spec
     raise_violations(deployment_violations(spec))
+    _refuse_device(desk, spec)
     async with desk.registry.lock(spec.endpoint_name):
         stored = require_deployment(desk.registry, spec.endpoint_name, spec.name)
         require_revision(stored, put.revision, f"deployment '{spec.name}'")
@@ -148,6 +150,11 @@ async def _write_generation(desk: Desk, record: DeploymentRecord) -> None:
 
 async def _ensure_queue(desk: Desk, spec: DeploymentSpec) -> None:
     await ensure_queue(desk.bus, spec.endpoint_name, spec.name, spec.mesh.queue, spec.timeout_s)
+
+
+def _refuse_device(desk: Desk, spec: DeploymentSpec) -> None:
+    if reason := desk.lacks(spec.mesh.device):
+        raise SpecError(reason)
 
 
 def _refuse_creation(desk: Desk, spec: DeploymentSpec) -> None:
