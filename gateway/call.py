@@ -26,8 +26,12 @@ WISH_MS: Final = b"x-ms-request-timeout-ms"
 WISH_S: Final = b"request-timeout"
 TRACEPARENT: Final = b"traceparent"
 CONTENT_TYPE: Final = b"content-type"
+# What a v2 body cannot be read without: it travels first, and whether headers are read or not.
+V2_HEADERS: Final = (b"inference-header-content-length", b"content-encoding")
 CLIENT_ID_CHARS: Final = 40
 MESH_HTTP_BYTES: Final = 16 * 1024
+
+Headers = list[tuple[bytes, bytes]]
 
 _CLIENT_ID: Final = re.compile(rb"[A-Za-z0-9_-]+")
 _TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}(-[0-9a-f]{2,32}){3,8}")
@@ -161,12 +165,22 @@ def request_fields(exchange: Exchange, target: Target) -> str:
         fields += f"{wire.METHOD}: {exchange.method.decode()}\r\n{wire.PATH}: {path}\r\n"
     if TRACEPARENT in headers and _TRACEPARENT.fullmatch(headers[TRACEPARENT]):
         fields += f"{wire.TRACEPARENT}: {headers[TRACEPARENT].decode()}\r\n"
-    if target.read_headers:
-        fields += f"{wire.HTTP}: {caller_headers(exchange.header_list)}\r\n"
+    pairs = exchange.header_list if target.read_headers else None
+    if target.takes_tensors:
+        pairs = v2_headers(exchange.header_list, target.read_headers)
+    if pairs:
+        fields += f"{wire.HTTP}: {caller_headers(pairs)}\r\n"
     return fields
 
 
-def caller_headers(header_list: list[tuple[bytes, bytes]]) -> str:
+def v2_headers(header_list: Headers, read_headers: bool) -> Headers:
+    """Return the headers of a v2 request: what its body needs, then the others if read."""
+    needed = [pair for pair in header_list if pair[0] in V2_HEADERS]
+    others = [pair for pair in header_list if pair[0] not in V2_HEADERS] if read_headers else []
+    return needed + others
+
+
+def caller_headers(header_list: Headers) -> str:
     """Return the caller's own headers as a JSON list of pairs, as many as the limit allows."""
     kept: list[tuple[str, str]] = []
     size = 2

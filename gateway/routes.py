@@ -42,7 +42,8 @@ class Target:
 
     __slots__ = (
         "deployment", "endpoint", "failed", "failed_until_s", "fields", "lane_shadow",
-        "lane_work", "meters", "read_headers", "reply_prefix", "stream", "timeout_s",
+        "lane_work", "meters", "read_headers", "reply_prefix", "stream", "takes_tensors",
+        "timeout_s",
     )  # fmt: skip
 
     def __init__(
@@ -53,6 +54,7 @@ class Target:
         self.meters = meters
         self.timeout_s = record.spec.timeout_s
         self.read_headers = record.spec.mesh.read_headers
+        self.takes_tensors = record.spec.takes_tensors
         self.fields = timing_fields(self.timeout_s)
         self.lane_work = subjects.work(endpoint, deployment, "interactive")
         self.lane_shadow = subjects.work(endpoint, deployment, "shadow")

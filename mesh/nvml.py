@@ -110,7 +110,7 @@ def _translated(library: Any) -> Iterator[None]:
     try:
         yield
     except library.NVMLError as exc:
-        raise GpuError(f"NVML: {exc}") from exc
+        raise GpuError("NVML: " + str(exc).removeprefix("NVML ")) from exc
 
 
 def _gpu(library: Any, index: int) -> Gpu:

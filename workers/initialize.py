@@ -17,9 +17,10 @@ from mesh import artifacts, subjects
 from mesh.bus import Bucket, Bus
 from mesh.errors import BootError, NotFoundError
 from mesh.records import Artifact, DeploymentRecord
+from mesh.spec.deployment import DeploymentSpec
 from mesh.subjects import CONFIG_BUCKET, WorkerAddress
 from workers.instance import Instance
-from workers.launch import RunnerConfig
+from workers.launch import RunnerConfig, Tensors
 
 Say = Callable[[str], None]
 
@@ -66,7 +67,12 @@ async def prepare(instance: Instance, cache_dir: Path, say: Say) -> RunnerConfig
         env={"PYTHONDONTWRITEBYTECODE": "1", **spec.environment_variables},  # the folder is shared
         hard_timeout=spec.mesh.hard_timeout,
         run_limit_s=spec.timeout_s,
+        tensors=_tensors(spec),
     )
+
+
+def _tensors(spec: DeploymentSpec) -> Tensors | None:
+    return Tensors(device=spec.mesh.device, model_name=spec.name) if spec.takes_tensors else None
 
 
 async def _fetch(bus: Bus, artifact: Artifact, cache_dir: Path, say: Say, what: str) -> Path:

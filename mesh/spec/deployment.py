@@ -112,3 +112,8 @@ class DeploymentSpec(
     def timeout_s(self) -> float:
         """Seconds from acceptance to answer, waiting included."""
         return self.request_settings.request_timeout_ms / 1000
+
+    @property
+    def takes_tensors(self) -> bool:
+        """Whether its script is asked with arrays."""
+        return self.mesh.inputs == "tensors"

@@ -56,3 +56,10 @@ class MeshOptions(
         Device,
         Meta(description="`cuda` gives each instance one GPU; `cpu` hides them from the script."),
     ] = "cpu"
+    inputs: Annotated[
+        Literal["text", "tensors"],
+        Meta(
+            description="What run() is given: the body as text, or the tensors of an inference "
+            "request (Open Inference Protocol v2) as arrays by name: numpy's, cupy's with `cuda`."
+        ),
+    ] = "text"
