@@ -47,10 +47,8 @@ def device() -> Place:
     """
     seen = f"CUDA_VISIBLE_DEVICES={os.environ.get('CUDA_VISIBLE_DEVICES', '')}"
     try:
-        is_there = cupy.cuda.is_available()
-    except cupy.cuda.runtime.CUDARuntimeError as exc:  # such as a driver that is too old
+        cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError as exc:  # none, or a driver that is too old
         raise ScriptError(f"mesh.device: cuda: cupy finds no GPU ({seen}): {exc}") from exc
-    if not is_there:
-        raise ScriptError(f"mesh.device: cuda: cupy finds no GPU ({seen})")
     found = Device()
     return Place(found.give, found.take)
