@@ -43,13 +43,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if terminalreporter.config.option.markexpr != "gpu":
         return
     claims = terminalreporter.config.stash.get(CLAIMS, {})
-    stats = terminalreporter.stats
-    proven = [claims[report.nodeid] for report in stats.get("passed", [])]
-    unproven = {}
-    for kind in ("skipped", "failed", "error"):
-        for report in stats.get(kind, []):
-            why = report.longrepr[2] if kind == "skipped" else "its test failed"
-            unproven[claims[report.nodeid]] = why.removeprefix("Skipped: ")
+    proven, unproven = [], {}
+    for kind in ("passed", "skipped", "failed", "error"):
+        for report in terminalreporter.stats.get(kind, []):
+            text = claims.get(report.nodeid, report.nodeid)  # a file that cannot be collected
+            if kind == "passed":
+                proven.append(text)
+            else:
+                why = report.longrepr[2] if kind == "skipped" else "its test failed"
+                unproven[text] = why.removeprefix("Skipped: ")
     terminalreporter.section("GPUs")
     for line in verdict(proven, unproven):
         terminalreporter.write_line(line)

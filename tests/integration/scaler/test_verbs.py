@@ -6,13 +6,14 @@ import hashlib
 import msgspec
 import pytest
 
-from mesh import subjects
+from mesh import subjects, wire
 from mesh.api import Credentials, DeploymentPut, EndpointPut, EndpointView, StatusView
 from mesh.bus import Bucket
 from mesh.gpus import Gpu, Gpus
 from mesh.records import AuthRecord
 from mesh.spec.endpoint import EndpointSpec
 from mesh.streams import stream_info
+from mesh.wire import GpuFigures, WorkerHeartbeat
 from scaler.launchers.ledger import Ledger
 from tests.integration.scaler.conftest import FakeGateway, deployment
 
@@ -310,3 +311,20 @@ async def test_each_generation_keeps_its_device(rig):
 
     assert before == ["GPU-a"]
     assert {r.generation: r.gpu for r in Ledger(rig.state_dir).read()}[2] == ""
+
+
+async def test_the_view_shows_the_gpu_of_an_instance(rig):
+    """As its heartbeat told; nothing where there is none."""
+    await rig.endpoint()
+    await rig.create(deployment())
+    before = await rig.settled()
+    gpu = GpuFigures(uuid="GPU-a", name="A100", percent=3.0, memory_bytes=1, memory_total_bytes=2)
+    said = WorkerHeartbeat(
+        endpoint="iris", deployment="blue", instance="by-hand", generation=1, state="ready", gpu=gpu
+    )
+
+    await rig.bus.publish("mesh.heartbeat.worker.iris.blue.by-hand", wire.encode(said))
+    after = await rig.until(lambda view: len(view.instances) == 2)
+
+    assert [instance.gpu for instance in before.instances] == [None]
+    assert {i.instance: i.gpu for i in after.instances}["by-hand"] == gpu
