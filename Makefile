@@ -9,8 +9,8 @@ BASE   ?= HEAD~1
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-triton test test-all check fmt fmt-check lint type imports unit integration \
-	contract e2e cover bench bench-compare schema lock clean
+.PHONY: help setup demo demo-triton test test-all check fmt fmt-check lint type imports unit \
+	integration contract e2e gpu cover bench bench-compare schema lock clean
 
 help: ## explain the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ integration: setup ## tests against a real nats-server
 
 contract: setup ## one suite over every implementation of a Protocol
 	@$(BIN)/python -m pytest -q tests/contract
+
+gpu: setup ## tests that need a GPU, and which claims stay unproven on this machine
+	@$(BIN)/python -m pytest -v -m gpu tests
 
 e2e: setup ## whole meshes as processes, driven through the CLI
 	@$(BIN)/python -m pytest -q tests/e2e

@@ -185,7 +185,7 @@ def request_fields(exchange: Exchange, path: str, target: Target) -> str:
         fields += f"{wire.METHOD}: {exchange.method.decode()}\r\n{wire.PATH}: {path}\r\n"
     if TRACEPARENT in headers and _TRACEPARENT.fullmatch(headers[TRACEPARENT]):
         fields += f"{wire.TRACEPARENT}: {headers[TRACEPARENT].decode()}\r\n"
-    if target.read_headers or target.speaks_v2:
+    if target.read_headers or target.has_v2_body:
         pairs = wanted_headers(exchange.header_list, target)
         fields += f"{wire.HTTP}: {caller_headers(pairs)}\r\n" if pairs else ""
     return fields
@@ -193,7 +193,7 @@ def request_fields(exchange: Exchange, path: str, target: Target) -> str:
 
 def wanted_headers(header_list: Headers, target: Target) -> Headers:
     """Return the headers a deployment gets: what a v2 body needs first, then the others if read."""
-    needed = [pair for pair in header_list if pair[0] in V2_HEADERS] if target.speaks_v2 else []
+    needed = [pair for pair in header_list if pair[0] in V2_HEADERS] if target.has_v2_body else []
     if not target.read_headers:
         return needed
     return needed + [pair for pair in header_list if pair not in needed]

@@ -13,6 +13,7 @@ import msgspec
 from mesh.records import Artifact, ProvisioningState
 from mesh.spec.deployment import DeploymentSpec
 from mesh.spec.endpoint import EndpointSpec
+from mesh.wire import GpuFigures
 
 KeyType = Literal["primary", "secondary"]
 
@@ -114,6 +115,7 @@ class InstanceView(msgspec.Struct, frozen=True, kw_only=True):
     cpu_percent: float = 0.0
     memory_bytes: int = 0
     metrics_url: str = ""
+    gpu: GpuFigures | None = None
 
 
 class ScalingView(msgspec.Struct, frozen=True, kw_only=True):

@@ -54,11 +54,22 @@ class ServiceTime(msgspec.Struct, frozen=True, kw_only=True):
     answered: int = 0
 
 
+class GpuFigures(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How busy a GPU is, all its processes together; `percent` is None where it is not known."""
+
+    uuid: str
+    name: str = ""
+    percent: float | None = None
+    memory_bytes: int = 0
+    memory_total_bytes: int = 0
+
+
 class WorkerHeartbeat(Wire, frozen=True, kw_only=True):
     """What an instance says once a second and at each change of state.
 
     `slots`: how many requests it runs at once; `held`: how many it has taken from the queue, those
-    that run included; `cpu_percent` of one core; `memory_bytes` of supervisor and runners together.
+    that run included; `cpu_percent` of one core; `memory_bytes` of supervisor and runners together;
+    `gpu` is None where the instance has none.
     """
 
     endpoint: str
@@ -76,6 +87,7 @@ class WorkerHeartbeat(Wire, frozen=True, kw_only=True):
     cpu_percent: float = 0.0
     memory_bytes: int = 0
     metrics_url: str = ""
+    gpu: GpuFigures | None = None
 
 
 class GatewayHeartbeat(Wire, frozen=True, kw_only=True):

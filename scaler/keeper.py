@@ -18,6 +18,7 @@ from mesh.bus import Bus
 from mesh.errors import MeshError
 from mesh.events import Events
 from mesh.records import DeploymentRecord
+from mesh.spec.options import Device
 from mesh.subjects import WorkerAddress
 from mesh.tasks import wait_for
 from scaler.hands import Hands
@@ -41,7 +42,10 @@ Instances = tuple[Instance, ...]
 
 
 class Parts:
-    """What the keeper works with. `leads` tells whether this scaler may act now."""
+    """What the keeper works with.
+
+    `leads` tells whether this scaler may act now, `lacks` why a device cannot be had.
+    """
 
     def __init__(
         self, bus: Bus, registry: Registry, states: States, observer: Observer, memory: Memory
@@ -55,6 +59,7 @@ class Parts:
         self.scaling = Scaling(bus, registry, states, observer)
         self.removals = Removals(bus, registry, states, observer.gateways, self.events)
         self.leads: Callable[[], bool] = lambda: bus.is_connected
+        self.lacks: Callable[[Device], str] = lambda _: ""
 
     def __repr__(self) -> str:
         return f"<Parts {self.registry!r} {self.observer!r}>"

@@ -19,7 +19,9 @@ from mesh.bus import Bucket, Bus
 from mesh.errors import BusError
 from mesh.events import Events
 from mesh.exits import Exit
+from mesh.gpus import Gpus
 from mesh.metrics import MetricsServer, new_registry
+from mesh.nvml import find_gpus
 from mesh.settings import Settings
 from mesh.streams import ensure_topology
 from mesh.tasks import end, wait_for
@@ -42,13 +44,14 @@ log = logging.getLogger("scaler")
 
 LEASE: Final = "scaler"
 PICTURE_S: Final = 1.0
+GPUS_LIMIT_S: Final = 10.0
 
 
 class Scaler:
     """A scaler that leads while it holds the lease.
 
     `on_ready` is called with the metrics' address when it serves; `first_beats_s` is how long it
-    listens before it believes that no gateway lives.
+    listens before it believes that no gateway lives; `find_gpus` is asked once, at the start.
     """
 
     def __init__(
@@ -57,7 +60,10 @@ class Scaler:
         command: Command,
         on_ready: Callable[[str], None],
         first_beats_s: float = FIRST_BEATS_S,
+        find_gpus: Callable[[], Gpus] = find_gpus,
     ) -> None:
+        self._find_gpus = find_gpus
+        self._gpus = Gpus()
         self._first_beats_s = first_beats_s
         self._settings = settings
         self._command = command
@@ -69,6 +75,7 @@ class Scaler:
 
     async def run(self, stop: asyncio.Event) -> int:
         """Live until told to stop, or until another scaler leads; return the exit code."""
+        self._gpus = await look_for_gpus(self._find_gpus)  # before the lease, which is kept alive
         bus = await lifecycle.connect(self._settings, "scaler", "scaler")
         registry = new_registry()
         registry.register(self._collector)
@@ -160,10 +167,12 @@ class Scaler:
         pace = Pace(first_s=own.restart_min_s, longest_s=own.restart_max_s)
         memory = Memory(observer, states, Events(bus), pace)
         stack.push_async_callback(memory.close)
-        launcher = ProcessLauncher(Path(self._settings.state_dir), self._command, memory.note_ended)
+        state_dir = Path(self._settings.state_dir)
+        launcher = ProcessLauncher(state_dir, self._command, memory.note_ended, self._gpus)
         stack.push_async_callback(launcher.close)
         launcher.adopt()
         parts = Parts(bus, registry, states, observer, memory)
+        parts.lacks = launcher.lacks
         parts.leads = lambda: lease.is_held and bus.is_connected
         return parts, launcher
 
@@ -182,6 +191,17 @@ class Scaler:
                 leading=True,
             )
             await asyncio.sleep(PICTURE_S)
+
+
+async def look_for_gpus(find: Callable[[], Gpus], limit_s: float = GPUS_LIMIT_S) -> Gpus:
+    """Ask for the GPUs in a thread; a driver that hangs has none."""
+    try:
+        async with asyncio.timeout(limit_s):
+            gpus = await asyncio.to_thread(find)
+    except TimeoutError:
+        gpus = Gpus(reason=f"NVML did not answer in {limit_s:g} s")
+    log.info("scaler.gpus found=%d %s", len(gpus.found), gpus.reason)
+    return gpus
 
 
 def _deployments(parts: Parts, depths: Depths) -> tuple[DeploymentPicture, ...]:

@@ -14,6 +14,7 @@ from mesh.api import DeploymentView, EndpointView, InstanceView, ScaleChange, Sc
 from mesh.cli.output import new_table
 from mesh.reason import headline
 from mesh.records import Artifact
+from mesh.wire import GpuFigures
 
 STYLES: Final = {"Succeeded": "green", "Failed": "red", "ready": "green", "failed": "red"}
 SHORT_DIGEST: Final = 12
@@ -104,7 +105,11 @@ def deployment_details(view: DeploymentView) -> RenderableType:
 
 def instance_list(views: Iterable[InstanceView]) -> Table:
     """Instances, a row each."""
-    table = new_table("Instance", "State", "Generation", "Busy", "CPU", "Memory", "Pid", "Host")
+    views = list(views)
+    own = ["GPU"] if any(view.gpu for view in views) else []
+    table = new_table(
+        "Instance", "State", "Generation", "Busy", "CPU", "Memory", "Pid", "Host", *own
+    )
     for view in views:
         table.add_row(
             view.instance,
@@ -115,6 +120,7 @@ def instance_list(views: Iterable[InstanceView]) -> Table:
             size_text(view.memory_bytes),
             str(view.pid),
             view.host,
+            *([gpu_text(view.gpu)] if own else []),
         )
     return table
 
@@ -141,6 +147,14 @@ def scaling_text(scaling: ScalingView | None) -> str:
         return ""
     text = f"{scaling.min_instances} to {scaling.max_instances} instances"
     return f"{text}: {scaling.reason}" if scaling.reason else text
+
+
+def gpu_text(gpu: GpuFigures | None) -> str:
+    """A GPU and how busy it is; empty if there is none."""
+    if gpu is None:
+        return ""
+    busy = "" if gpu.percent is None else f" {gpu.percent:.0f}%"
+    return f"{gpu.name}{busy} {size_text(gpu.memory_bytes)} of {size_text(gpu.memory_total_bytes)}"
 
 
 def fields(pairs: Fields) -> Table:

@@ -125,3 +125,8 @@ class DeploymentSpec(
     def speaks_v2(self) -> bool:
         """Whether it is asked with the v2 inference protocol: its model is Triton's."""
         return self.model is not None and self.model.type == "triton_model"
+
+    @property
+    def takes_tensors(self) -> bool:
+        """Whether its script is asked with arrays."""
+        return self.mesh.inputs == "tensors"

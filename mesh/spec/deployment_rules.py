@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from mesh.gpus import VISIBLE
 from mesh.spec.check import range_text
 from mesh.spec.deployment import MAX_WORKERS, WORKER_COUNT, DeploymentSpec, is_worker_count
 from mesh.spec.quantity import quantity
@@ -25,6 +26,7 @@ MAX_MANAGED_INSTANCES: Final = 50
 MAX_KUBERNETES_NAMES: Final = 62
 MAX_CUSTOM_COLLECTIONS: Final = 5
 REFERENCE: Final = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+:")
+HIDDEN: Final = ("", "-1")  # of CUDA_VISIBLE_DEVICES: no GPU, which is what `cpu` means anyway
 SECRET: Final = re.compile(r"\$\{\{\s*(azureml|keyvault):")
 
 
@@ -105,6 +107,8 @@ def _variables(spec: DeploymentSpec) -> Iterator[Violation]:
             yield Violation(path, value, rule)
         if SECRET.search(value):
             yield Violation(path, value, "secret references are not supported yet")
+        if name == VISIBLE and (spec.mesh.device == "cuda" or value not in HIDDEN):
+            yield Violation(path, value, "the mesh assigns GPUs: give mesh.device: cuda instead")
         if name == WORKER_COUNT and not is_worker_count(value):
             rule = f"must be a whole number between 1 and {MAX_WORKERS}"
             yield Violation(path, value, rule)

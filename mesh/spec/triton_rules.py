@@ -38,6 +38,9 @@ def _meaningless(spec: DeploymentSpec) -> Iterator[Violation]:
     if spec.mesh.read_headers:
         rule = "is for scoring scripts: Triton takes no headers"
         yield Violation(("mesh", "read_headers"), value=True, rule=rule)
+    if spec.takes_tensors:
+        rule = "is for scoring scripts: a triton_model is always given tensors"
+        yield Violation(("mesh", "inputs"), spec.mesh.inputs, rule)
     if spec.mesh.triton.url is None:
         return
     if spec.mesh.python is not None:

@@ -45,6 +45,7 @@ async def create(desk: Desk, put: DeploymentPut) -> DeploymentView:
     """Make a deployment: its queue, its first generation, then its record."""
     spec = put.spec
     raise_violations(deployment_violations(spec))
+    _refuse_device(desk, spec)
     async with desk.registry.lock(spec.endpoint_name):
         _refuse_creation(desk, spec)
         await _ensure_queue(desk, spec)
@@ -70,6 +71,7 @@ async def update(desk: Desk, put: DeploymentPut) -> DeploymentView:
     """Replace a deployment; anything but its size and its texts makes a new generation."""
     spec = put.spec
     raise_violations(deployment_violations(spec))
+    _refuse_device(desk, spec)
     async with desk.registry.lock(spec.endpoint_name):
         stored = require_deployment(desk.registry, spec.endpoint_name, spec.name)
         require_revision(stored, put.revision, f"deployment '{spec.name}'")
@@ -159,6 +161,11 @@ def _refuse_autoscaled(spec: DeploymentSpec) -> None:
             f"deployment '{spec.name}' scales by load, between {least} and {most} instances: "
             "update scale_settings.min_instances and max_instances instead"
         )
+
+
+def _refuse_device(desk: Desk, spec: DeploymentSpec) -> None:
+    if reason := desk.lacks(spec.mesh.device):
+        raise SpecError(reason)
 
 
 def _refuse_creation(desk: Desk, spec: DeploymentSpec) -> None:

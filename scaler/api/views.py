@@ -124,6 +124,7 @@ def _instance_view(said: WorkerHeartbeat) -> InstanceView:
         cpu_percent=said.cpu_percent,
         memory_bytes=said.memory_bytes,
         metrics_url=said.metrics_url,
+        gpu=said.gpu,
     )
 
 

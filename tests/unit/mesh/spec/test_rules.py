@@ -8,6 +8,7 @@ from mesh.spec.collector import Collection, DataCollector
 from mesh.spec.deployment import (
     CodeConfiguration,
     DeploymentSpec,
+    MeshOptions,
     RequestSettings,
     Resources,
     ScaleSettings,
@@ -167,6 +168,19 @@ def test_at_most_five_custom_collections():
 def test_what_no_process_could_start_with_is_refused(field: str, value: object):
     """A script there must be, and variables that the operating system takes."""
     assert len(broken(msgspec.structs.replace(BLUE, **{field: value}))) == 1
+
+
+@pytest.mark.parametrize(
+    ("device", "value", "fits"),
+    [("cpu", "", True), ("cpu", "-1", True), ("cpu", "0", False), ("cuda", "", False)],
+)
+def test_the_mesh_alone_assigns_gpus(device, value, fits):
+    """A deployment may hide them, never choose one: the launcher counts who has which."""
+    spec = msgspec.structs.replace(
+        BLUE, mesh=MeshOptions(device=device), environment_variables={"CUDA_VISIBLE_DEVICES": value}
+    )
+
+    assert broken(spec) == ([] if fits else ["environment_variables.CUDA_VISIBLE_DEVICES"])
 
 
 def test_violations_are_raised_together():
