@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from gateway.meters import MeterBook, Meters
 from gateway.pending import Pending
+from mesh import metrics
 from mesh.tally import Histogram
 
 LABELS: Final = ("endpoint", "deployment")
@@ -23,10 +24,17 @@ LABELS: Final = ("endpoint", "deployment")
 class GatewayCollector(Collector):
     """Reads the numbers of one gateway when Prometheus asks."""
 
-    def __init__(self, book: MeterBook, pending: Pending, connections: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        book: MeterBook,
+        pending: Pending,
+        connections: Callable[[], int],
+        is_connected: Callable[[], bool],
+    ) -> None:
         self._book = book
         self._pending = pending
         self._connections = connections
+        self._is_connected = is_connected
 
     def collect(self) -> Iterator[Metric]:
         """Return every metric of the gateway."""
@@ -54,6 +62,7 @@ class GatewayCollector(Collector):
         yield late
         yield self._gauge("mesh_gateway_in_flight", "Requests out", len(self._pending.entries))
         yield self._gauge("mesh_gateway_connections", "Open HTTP connections", self._connections())
+        yield metrics.broker_connected(is_connected=self._is_connected())
 
     def _counter(
         self, name: str, text: str, label: str,

@@ -108,11 +108,16 @@ class Gateway:
 
     def _app(self) -> Any:
         registry = metrics.new_registry()
-        registry.register(GatewayCollector(self._book, self._pending, self._connections))
+        registry.register(
+            GatewayCollector(self._book, self._pending, self._connections, self._is_connected)
+        )
         return build_app(registry, lambda: self.is_ready, Cors(self._settings.cors_origins))
 
     def _connections(self) -> int:
         return self._server.connections if self._server is not None else 0
+
+    def _is_connected(self) -> bool:
+        return self._bus.is_connected
 
     def _take_reply(self, message: Message) -> None:
         number = message.subject.rpartition(".")[2]
@@ -133,6 +138,7 @@ class Gateway:
             "url": self._settings.public_url or self.url,
             "pending": self.in_flight,
             "offered": self._book.offered(),
+            "metrics_url": self.url + metrics.PATH,
         }
 
 

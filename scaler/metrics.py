@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import msgspec
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+
+from mesh import metrics
 
 LABELS: Final = ("endpoint", "deployment")
 
@@ -23,6 +25,8 @@ class DeploymentPicture(msgspec.Struct, frozen=True, kw_only=True):
     instances: Mapping[str, int]
     cpu_percent: float
     memory_bytes: int
+    starts: int
+    crashes: int
 
 
 class Picture(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,8 +34,6 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
 
     deployments: tuple[DeploymentPicture, ...] = ()
     gateways: int = 0
-    starts: int = 0
-    crashes: int = 0
     verbs: Mapping[tuple[str, str], int] = {}
     leading: bool = False
 
@@ -41,6 +43,7 @@ class ScalerCollector(Collector):
 
     def __init__(self) -> None:
         self.picture = Picture()
+        self.is_connected: Callable[[], bool] = lambda: False
 
     def collect(self) -> Iterable[Metric]:
         """Return every metric of the scaler."""
@@ -50,9 +53,9 @@ class ScalerCollector(Collector):
         for name, text, values in (
             ("mesh_instances_wanted", "Instances asked for", [d.wanted for d in _all(picture)]),
             (
-                "mesh_deployment_cpu_percent",
-                "CPU of all instances, 100 is one core",
-                [d.cpu_percent for d in _all(picture)],
+                "mesh_deployment_cpu_cores",
+                "CPU all instances use",
+                [d.cpu_percent / 100 for d in _all(picture)],
             ),
             (
                 "mesh_deployment_memory_bytes",
@@ -60,14 +63,18 @@ class ScalerCollector(Collector):
                 [d.memory_bytes for d in _all(picture)],
             ),
         ):
-            yield _per_deployment(picture, name, text, values)
+            family = GaugeMetricFamily(name, text, labels=LABELS)
+            yield _per_deployment(family, picture, values)
+        for name, text, values in (
+            ("mesh_instance_starts", "Instances started", [d.starts for d in _all(picture)]),
+            ("mesh_instance_crashes", "Instances that crashed", [d.crashes for d in _all(picture)]),
+        ):
+            counter = CounterMetricFamily(name, text, labels=LABELS)
+            yield _per_deployment(counter, picture, values)
         yield GaugeMetricFamily("mesh_gateways", "Gateways that live", picture.gateways)
         yield GaugeMetricFamily("mesh_scaler_leading", "1 while this one leads", picture.leading)
-        yield CounterMetricFamily("mesh_instance_starts", "Instances started", picture.starts)
-        yield CounterMetricFamily(
-            "mesh_instance_crashes", "Instances that crashed", picture.crashes
-        )
         yield _verbs(picture)
+        yield metrics.broker_connected(is_connected=self.is_connected())
 
 
 def count_states(states: Iterable[str]) -> Counter[str]:
@@ -81,8 +88,9 @@ def _all(picture: Picture) -> tuple[DeploymentPicture, ...]:
     return picture.deployments
 
 
-def _per_deployment(picture: Picture, name: str, text: str, values: Iterable[float]) -> Metric:
-    family = GaugeMetricFamily(name, text, labels=LABELS)
+def _per_deployment(
+    family: GaugeMetricFamily | CounterMetricFamily, picture: Picture, values: Iterable[float]
+) -> Metric:
     for deployment, value in zip(picture.deployments, values, strict=True):
         family.add_metric([deployment.endpoint, deployment.deployment], value)
     return family

@@ -143,6 +143,7 @@ class Consumer:
             self._end.bury(malformed_work(delivery, now_s), f"not a request: {work.reason}", 0)
             return
         if work.is_redelivered:
+            self.tally.redelivered += 1
             self._end.spawn(self._accept_redelivered(work))
             return
         self.desk.accept(work, now_s)

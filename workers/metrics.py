@@ -13,13 +13,15 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from mesh import metrics
 from mesh.subjects import Lane
 from mesh.tally import Histogram
 from workers.beat import Heart
 from workers.instance import Instance
 from workers.tally import WorkerTally
 
-LABELS: Final = ("endpoint", "deployment", "instance", "generation")
+# `mesh_instance` and not `instance`, which is Prometheus's own name for where it scraped.
+LABELS: Final = ("endpoint", "deployment", "mesh_instance", "generation")
 
 
 class WorkerCollector(Collector):
@@ -35,6 +37,7 @@ class WorkerCollector(Collector):
         address = instance.address
         self._values = [*address, str(instance.record.generation)]
         self._slots = instance.record.spec.slots
+        self._bus = instance.bus
         self._tally = tally
         self._heart = heart
         self._backlog = backlog
@@ -56,12 +59,14 @@ class WorkerCollector(Collector):
         yield self._gauge("mesh_worker_in_flight", "Requests running", heartbeat.in_flight)
         yield self._gauge("mesh_worker_held", "Requests taken from the queue", heartbeat.held)
         yield self._gauge(
-            "mesh_worker_cpu_percent", "CPU of the instance, 100 is one core", heartbeat.cpu_percent
+            "mesh_worker_cpu_cores", "CPU the instance uses", heartbeat.cpu_percent / 100
         )
         yield self._gauge(
             "mesh_worker_memory_bytes", "Resident memory of the instance", heartbeat.memory_bytes
         )
         yield self._backlogs()
+        yield self._redelivered()
+        yield metrics.broker_connected(is_connected=self._bus.is_connected)
 
     def _outcomes(self) -> Metric:
         family = CounterMetricFamily(
@@ -79,6 +84,13 @@ class WorkerCollector(Collector):
         )
         for lane, count in self._backlog().items():
             family.add_metric([*self._values, lane], count)
+        return family
+
+    def _redelivered(self) -> Metric:
+        family = CounterMetricFamily(
+            "mesh_worker_redelivered", "Requests delivered that had been before", labels=LABELS
+        )
+        family.add_metric(self._values, self._tally.redelivered)
         return family
 
     def _gauge(self, name: str, text: str, value: float) -> Metric:
