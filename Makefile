@@ -10,7 +10,7 @@ BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-all check fmt fmt-check lint type imports unit integration \
-	contract e2e cover bench bench-compare schema lock clean
+	contract e2e cover bench bench-compare schema dashboards lock clean
 
 help: ## explain the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,7 @@ demo: setup ## two real models behind one endpoint: split, mirror, latency table
 	@$(BIN)/python examples/demo/run.py
 
 test: setup ## every test but the load figures (unit, contract, integration, e2e)
+	@VENV="$(VENV)" scripts/need-prometheus.sh
 	@$(BIN)/python -m pytest -q --durations=20 tests
 
 test-all: check test ## what CI holds: check, then test (gpu tests skip where there is no GPU)
@@ -58,6 +59,7 @@ contract: setup ## one suite over every implementation of a Protocol
 	@$(BIN)/python -m pytest -q tests/contract
 
 e2e: setup ## whole meshes as processes, driven through the CLI
+	@VENV="$(VENV)" scripts/need-prometheus.sh
 	@$(BIN)/python -m pytest -q tests/e2e
 
 cover: setup ## branch coverage of the unit, contract and integration tests
@@ -77,6 +79,9 @@ bench-compare: setup ## this tree against BASE=<commit>, interleaved
 schema: setup ## write what is made from the code: JSON Schemas, docs/spec.md, docs/errors.md
 	@$(BIN)/python -m mesh.spec.schema
 	@$(BIN)/python scripts/errors_page.py
+
+dashboards: setup ## write configs/grafana/dashboards from scripts/dashboards
+	@$(BIN)/python -m scripts.dashboards
 
 lock: setup ## resolve requirements/*.txt again (the only target that changes them)
 	@UV="$(BIN)/uv" scripts/lock.sh
