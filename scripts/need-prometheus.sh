@@ -11,16 +11,14 @@ command -v prometheus >/dev/null && command -v promtool >/dev/null && exit 0
 [ -x "$HOME_DIR/usr/bin/prometheus" ] && exit 0
 
 unpack() {
-  local folder
-  folder=$(mktemp -d)
-  # shellcheck disable=SC2064
-  trap "rm -rf '$folder'" EXIT
-  (cd "$folder" && apt-get -qq -o APT::Sandbox::User="$(id -un)" download prometheus) || return 1
-  rm -rf "$HOME_DIR"
-  dpkg-deb -x "$folder"/prometheus_*.deb "$HOME_DIR"
+  (cd "$FOLDER" && apt-get -qq -o APT::Sandbox::User="$(id -un)" download prometheus) || return 1
+  rm -rf "$HOME_DIR" && mkdir -p "$HOME_DIR"
+  dpkg-deb -x "$FOLDER"/prometheus_*.deb "$HOME_DIR"
 }
 
 if command -v apt-get >/dev/null; then
+  FOLDER=$(mktemp -d)
+  trap 'rm -rf "$FOLDER"' EXIT
   echo "test: unpacking Debian's prometheus into $HOME_DIR" >&2
   unpack || { [ "$(id -u)" = 0 ] && apt-get update -qq && unpack; } || true
   [ -x "$HOME_DIR/usr/bin/prometheus" ] && exit 0

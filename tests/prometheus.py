@@ -24,6 +24,13 @@ def binary(name: str) -> str | None:
     return shutil.which(name) or shutil.which(name, path=str(OWN))
 
 
+def needed(name: str) -> str:
+    """Where a program of Prometheus's is, which must be there."""
+    found = binary(name)
+    assert found, f"no {name}: scripts/need-prometheus.sh gets it"
+    return found
+
+
 def is_ci() -> bool:
     """Whether a missing Prometheus is a failure."""
     return os.environ.get("CI") == "true"
@@ -39,7 +46,7 @@ class Prometheus:
             text = text.replace("http://127.0.0.1:8081/sd/prometheus", discovery_url)
             (folder / path.name).write_text(text)
         command = [
-            binary("prometheus"),
+            needed("prometheus"),
             f"--config.file={folder / 'prometheus.yml'}",
             f"--storage.tsdb.path={folder / 'data'}",
             "--web.listen-address=127.0.0.1:0",

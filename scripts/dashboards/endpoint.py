@@ -93,7 +93,7 @@ TIMES = (
 ERRORS = (
     Chart(
         "Failed",
-        "Share of each deployment's requests that were answered with 5xx or 429.",
+        "Share of each deployment's requests that were answered with 424, 429 or 5xx.",
         (
             Query(
                 f"({per_deployment(REQUESTS, FAILED)} or 0 * {per_deployment(REQUESTS)}) "

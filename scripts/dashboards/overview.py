@@ -22,8 +22,8 @@ NOW = (
     ),
     Chart(
         "Failed",
-        "Share of the requests that were answered with 5xx or 429. Model errors are 5xx, a full "
-        "queue is 429.",
+        "Share of the requests that were answered with 424 (the model), 429 (a full queue) or 5xx "
+        "(nobody there, too late).",
         (
             Query(
                 f"(sum({rate(REQUESTS, FAILED)}) or vector(0)) / (sum({rate(REQUESTS)}) > 0)",
@@ -87,8 +87,8 @@ REQUESTS_ROW = (
     ),
     Chart(
         "Requests per second by status class",
-        "2xx: answered. 4xx: the caller's fault, a wrong key or a full queue (429). 5xx: the "
-        "model, a deadline (504), or nobody there to answer (503).",
+        "2xx: answered. 4xx: a wrong key or request, an error of the model (424), a full queue "
+        "(429). 5xx: no instance or no broker (503), or the deadline passed (504).",
         (
             Query(
                 f'sum by (class) (label_replace({rate(REQUESTS)}, "class", "${{1}}xx", "status", '
@@ -100,7 +100,7 @@ REQUESTS_ROW = (
     ),
     Chart(
         "Failed, by endpoint",
-        "Share of 5xx and 429. The alert MeshErrors fires at 5 % for a minute.",
+        "Share of 424, 429 and 5xx. The alert MeshErrors fires at 5 % for a minute.",
         (
             Query(
                 f"(sum by (endpoint) ({rate(REQUESTS, FAILED)}) "

@@ -13,7 +13,7 @@ import pytest
 from mesh.metrics import discovery_url
 from tests.e2e.person import ROOT, Person
 from tests.grafana import BOARDS, PANELS, RATE_INTERVAL, fill, label_values, variables
-from tests.prometheus import CONFIGS, Prometheus, binary, is_ci
+from tests.prometheus import CONFIGS, Prometheus, binary, is_ci, needed
 
 pytestmark = [
     pytest.mark.timeout(120),
@@ -135,7 +135,7 @@ def scene(tmp_path_factory):
 def test_the_shipped_configuration_and_its_alerts_are_right():
     """promtool reads them, and each alert fires when it should and not before."""
     for args in (("check", "config", "prometheus.yml"), ("test", "rules", "alerts_test.yml")):
-        command = [binary("promtool"), *args]
+        command = [needed("promtool"), *args]
         done = subprocess.run(command, cwd=CONFIGS, capture_output=True, check=False)
 
         assert done.returncode == 0, done.stdout + done.stderr
