@@ -99,7 +99,10 @@ class Scaler:
                 if await lease.acquire():
                     return True
                 if not waited:
-                    log.info("scaler.waiting another one leads, or did a moment ago")
+                    log.info(
+                        "scaler.waiting another one leads, or did a moment ago metrics=%s",
+                        self._url,
+                    )
             except BusError as exc:
                 log.warning("scaler.no_lease %s", exc)
             waited = True
