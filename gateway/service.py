@@ -109,15 +109,14 @@ class Gateway:
     def _app(self) -> Any:
         registry = metrics.new_registry()
         registry.register(
-            GatewayCollector(self._book, self._pending, self._connections, self._is_connected)
+            GatewayCollector(
+                self._book, self._pending, self._connections, lambda: self._bus.is_connected
+            )
         )
         return build_app(registry, lambda: self.is_ready, Cors(self._settings.cors_origins))
 
     def _connections(self) -> int:
         return self._server.connections if self._server is not None else 0
-
-    def _is_connected(self) -> bool:
-        return self._bus.is_connected
 
     def _take_reply(self, message: Message) -> None:
         number = message.subject.rpartition(".")[2]

@@ -36,9 +36,9 @@ def targets(
         machine: the name of the scaler's machine.
     """
     scaler = _group(scaler_url, machine, job="scaler")
-    ours = [_of_gateway(said) for said in gateways]
-    theirs = [_of_worker(said) for said in workers if said.metrics_url]
-    return (scaler, *ours, *sorted(theirs, key=lambda group: sorted(group.labels.items())))
+    others = [_of_gateway(said) for said in gateways]
+    others += [_of_worker(said) for said in workers if said.metrics_url]
+    return (scaler, *sorted(others, key=lambda group: (group.labels["job"], group.targets)))
 
 
 def _of_gateway(said: GatewayHeartbeat) -> TargetGroup:

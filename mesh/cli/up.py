@@ -225,8 +225,9 @@ def _ready_fields(record: MeshRecord, settings: Settings, *, detached: bool) -> 
     folder = StateFolder(settings.state_dir)
     rows = [(one.name, one.url) for one in record.programs if one.name.startswith("gateway")]
     rows += [(f"{one.name} metrics", one.metrics_url) for one in record.programs if one.metrics_url]
+    if url := _discovery_url(record):
+        rows.append(("prometheus", f"{url}   (docs/monitoring.md)"))
     rows += [
-        ("prometheus", f"{_discovery_url(record)}   (docs/monitoring.md)"),
         ("nats", f"{record.nats_url}   (nats tool: mesh nats env)"),
         ("state", str(folder.path)),
         ("logs", str(folder.logs / "mesh.log") if detached else "here"),

@@ -117,8 +117,8 @@ ERRORS = (
     ),
     Chart(
         "Turned away at the door",
-        "refused: the queue is full, or nobody could ever answer; timed_out: no answer before the"
-        " deadline.",
+        "refused: the queue is full, or nobody could ever answer; timed_out: no answer before "
+        "the deadline.",
         (
             Query(
                 f"sum by (deployment, outcome) ({rate('mesh_gateway_offered_total', REFUSED)})",

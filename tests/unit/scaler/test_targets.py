@@ -62,6 +62,6 @@ def test_who_does_not_listen_yet_is_no_target():
 
 def test_the_order_does_not_depend_on_who_spoke_last():
     """The same processes make the same page."""
-    one, two = worker("i1"), worker("i2")
+    one, two = worker("i1"), worker("i2", metrics_url="http://127.0.0.1:9000/metrics")
 
     assert targets([], [one, two], OWN, "box") == targets([], [two, one], OWN, "box")
