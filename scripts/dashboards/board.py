@@ -15,9 +15,9 @@ class Query(NamedTuple):
 class Chart(NamedTuple):
     """One panel.
 
-    `unit` is Grafana's name of it; `warn` and `bad` are where yellow and red begin, or where they
-    end if `bad` is the lower; `words` replaces values by words; `each` repeats the panel for
-    every value of a variable, side by side.
+    `unit` is Grafana's name of it; yellow begins at `warn` and red at `bad`; where low values are
+    the bad ones, all below `good` is red. `words` replaces values by words; `each` repeats the
+    panel for every value of a variable, two side by side: give it the whole width.
     """
 
     title: str
@@ -28,6 +28,7 @@ class Chart(NamedTuple):
     width: int = 8
     warn: float | None = None
     bad: float | None = None
+    good: float | None = None
     words: tuple[tuple[str, str, str], ...] = ()
     top: float | None = None
     no_value: str = ""

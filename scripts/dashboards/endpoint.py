@@ -69,7 +69,7 @@ TIMES = (
             )
             for part in (0.5, 0.95)
         ),
-        unit="s", width=12, each="deployment",
+        unit="s", width=24, each="deployment",
     ),
     Chart(
         "p99 latency",
@@ -197,7 +197,7 @@ INSTANCES = (
                 "{{deployment}} {{mesh_instance}}",
             ),
         ),
-        unit="cores",
+        unit="suffix: cores",
     ),
     Chart(
         "Memory by instance",

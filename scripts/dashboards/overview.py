@@ -60,14 +60,14 @@ NOW = (
         "Gateways",
         "Gateways that said within three seconds that they live.",
         (Query("max(mesh_gateways)", "gateways"),),
-        kind="number", width=3, warn=1, bad=0, no_value="no scaler",
+        kind="number", width=3, good=1, no_value="no scaler",
     ),
     Chart(
         "Broker",
         "Whether every gateway, worker and scaler is connected to nats-server. Without it "
         "gateways answer 503; what is queued is kept.",
         (Query("min(mesh_broker_connected)", "broker"),),
-        kind="number", width=3, warn=1, bad=0,
+        kind="number", width=3, good=1,
         words=(("1", "connected", "green"), ("0", "away", "red")), no_value="unknown",
     ),
     Chart(
@@ -182,7 +182,7 @@ CAPACITY_ROW = (
             ),
             Query("sum(mesh_deployment_cpu_cores)", "workers"),
         ),
-        unit="cores", kind="stack",
+        unit="suffix: cores", kind="stack",
     ),
     Chart(
         "Memory",

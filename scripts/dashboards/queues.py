@@ -167,7 +167,7 @@ SCALER = (
         "CPU by deployment",
         "Cores that all instances use.",
         (Query(f"sum by ({BOTH}) (mesh_deployment_cpu_cores{{{HERE}}})", NAME),),
-        unit="cores", kind="stack",
+        unit="suffix: cores", kind="stack",
     ),
     Chart(
         "Memory by deployment",

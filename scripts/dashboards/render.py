@@ -112,7 +112,7 @@ def _panel(chart: Chart) -> Panel:
     if chart.no_value:
         panel.no_value(chart.no_value)
     if chart.each:
-        panel.repeat(chart.each).repeat_direction("h").max_per_row(24 / chart.width)
+        panel.repeat(chart.each).repeat_direction("h").max_per_row(2)
     for letter, query in zip(ascii_uppercase, chart.queries, strict=False):
         panel.with_target(_target(query, letter, chart))
     return panel
@@ -163,19 +163,12 @@ def _lines(chart: Chart) -> timeseries.Panel:
 
 
 def _thresholds(chart: Chart) -> dashboard.ThresholdsConfig:
-    steps = list(_steps(chart.warn, chart.bad))
+    steps = list(_steps(chart))
     return dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps)
 
 
-def _steps(warn: float | None, bad: float | None) -> Iterator[Threshold]:
-    """From green up to red; from red up to green if low values are the bad ones."""
-    if warn is not None and bad is not None and bad < warn:
-        yield Threshold(None, "red")
-        yield Threshold(bad, "yellow")
-        yield Threshold(warn, "green")
-        return
-    yield Threshold(None, "green")
-    if warn is not None:
-        yield Threshold(warn, "yellow")
-    if bad is not None:
-        yield Threshold(bad, "red")
+def _steps(chart: Chart) -> Iterator[Threshold]:
+    yield Threshold(None, "green" if chart.good is None else "red")
+    for value, color in ((chart.good, "green"), (chart.warn, "yellow"), (chart.bad, "red")):
+        if value is not None:
+            yield Threshold(value, color)

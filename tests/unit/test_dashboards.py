@@ -44,8 +44,25 @@ def test_a_panel_explains_itself(panel):
 
     assert panel.json["description"].endswith(".")
     assert defaults["unit"]
-    assert defaults["thresholds"]["steps"]
     assert all(target["legendFormat"] for target in panel.json["targets"])
+
+
+@pytest.mark.parametrize("panel", PANELS, ids=lambda panel: f"{panel.board}: {panel.title}")
+def test_colours_change_in_order(panel):
+    """From the lowest value up; Grafana takes the last step that is reached."""
+    first, *values = [
+        step["value"] for step in panel.json["fieldConfig"]["defaults"]["thresholds"]["steps"]
+    ]
+
+    assert first is None
+    assert values == sorted(values)
+
+
+def test_a_repeated_panel_has_its_line_alone():
+    """Grafana puts its copies over what stands beside it."""
+    repeated = [panel.json["gridPos"] for panel in PANELS if "repeat" in panel.json]
+
+    assert [place["w"] for place in repeated] == [24]
 
 
 def test_panels_do_not_overlap():
