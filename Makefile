@@ -10,7 +10,7 @@ BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-triton test test-all check fmt fmt-check lint type imports unit \
-	integration contract e2e gpu cover bench bench-compare schema lock clean
+	integration contract e2e gpu cover bench bench-compare schema dashboards lock clean
 
 help: ## explain the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,7 @@ demo-triton: setup ## a Triton model repository behind one endpoint, asked with 
 	@$(BIN)/python -m examples.triton.run
 
 test: setup ## every test but the load figures (unit, contract, integration, e2e)
+	@VENV="$(VENV)" scripts/need-prometheus.sh
 	@$(BIN)/python -m pytest -q --durations=20 tests
 
 test-all: check test ## what CI holds: check, then test (gpu tests skip where there is no GPU)
@@ -64,6 +65,7 @@ gpu: setup ## tests that need a GPU, and which claims stay unproven on this mach
 	@$(BIN)/python -m pytest -v -m gpu tests
 
 e2e: setup ## whole meshes as processes, driven through the CLI
+	@VENV="$(VENV)" scripts/need-prometheus.sh
 	@$(BIN)/python -m pytest -q tests/e2e
 
 cover: setup ## branch coverage of the unit, contract and integration tests
@@ -83,6 +85,9 @@ bench-compare: setup ## this tree against BASE=<commit>, interleaved
 schema: setup ## write what is made from the code: JSON Schemas, docs/spec.md, docs/errors.md
 	@$(BIN)/python -m mesh.spec.schema
 	@$(BIN)/python scripts/errors_page.py
+
+dashboards: setup ## write configs/grafana/dashboards from scripts/dashboards
+	@$(BIN)/python -m scripts.dashboards
 
 lock: setup ## resolve requirements/*.txt again (the only target that changes them)
 	@UV="$(BIN)/uv" scripts/lock.sh

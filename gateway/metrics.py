@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from gateway.meters import MeterBook, Meters
 from gateway.pending import Pending
+from mesh import metrics
 from mesh.tally import Histogram
 
 LABELS: Final = ("endpoint", "deployment")
@@ -44,12 +45,14 @@ class GatewayCollector(Collector):
         book: MeterBook,
         pending: Pending,
         connections: Callable[[], int],
+        is_connected: Callable[[], bool],
         counts: Sequence[Counts],
     ) -> None:
         self._book = book
         self._pending = pending
         self._connections = connections
         self._counts = counts
+        self._is_connected = is_connected
 
     def collect(self) -> Iterator[Metric]:
         """Return every metric of the gateway."""
@@ -73,6 +76,7 @@ class GatewayCollector(Collector):
         yield late
         yield self._gauge("mesh_gateway_in_flight", "Requests out", len(self._pending.entries))
         yield self._gauge("mesh_gateway_connections", "Open HTTP connections", self._connections())
+        yield metrics.broker_connected(is_connected=self._is_connected())
 
     def _counter(
         self, name: str, text: str, label: str,

@@ -132,7 +132,13 @@ class Gateway:
     def _app(self) -> Any:
         registry = metrics.new_registry()
         registry.register(
-            GatewayCollector(self._book, self._pending, self._connections, self._counts())
+            GatewayCollector(
+                self._book,
+                self._pending,
+                self._connections,
+                lambda: self._bus.is_connected,
+                self._counts(),
+            )
         )
         cors = Cors(self._settings.cors_origins)
         return build_app(
@@ -183,6 +189,7 @@ class Gateway:
             "url": self._settings.public_url or self.url,
             "pending": self.in_flight,
             "offered": self._book.offered(),
+            "metrics_url": self.url + metrics.PATH,
         }
 
 

@@ -94,7 +94,8 @@ class GatewayHeartbeat(Wire, frozen=True, kw_only=True):
     """What a gateway says once a second and whenever it has applied a new config revision.
 
     `offered` counts requests since the start by `endpoint/deployment` and outcome:
-    accepted, refused, timed_out.
+    accepted, refused, timed_out. `url` is for clients; `metrics_url` is where this
+    process itself listens.
     """
 
     gateway: str
@@ -106,6 +107,7 @@ class GatewayHeartbeat(Wire, frozen=True, kw_only=True):
     offered: dict[str, dict[str, int]] = {}
     memory_bytes: int = 0
     leaving: bool = False
+    metrics_url: str = ""
 
 
 class Depth(Wire, frozen=True, kw_only=True):

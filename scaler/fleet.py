@@ -76,9 +76,15 @@ class Fleet:
     def fresh(self, endpoint: str, deployment: str, now_s: float) -> list[WorkerHeartbeat]:
         """The instances of a deployment that spoke within 3 s."""
         return [
-            beat.said
-            for address, beat in self._beats.items()
-            if address[:2] == (endpoint, deployment) and now_s - self._heard_s(beat) <= FRESH_S
+            said
+            for said in self.live(now_s)
+            if (said.endpoint, said.deployment) == (endpoint, deployment)
+        ]
+
+    def live(self, now_s: float) -> list[WorkerHeartbeat]:
+        """Every instance that spoke within 3 s."""
+        return [
+            beat.said for beat in self._beats.values() if now_s - self._heard_s(beat) <= FRESH_S
         ]
 
     def cpu_percent(self, endpoint: str, deployment: str, now_s: float) -> float | None:

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import secrets
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Final
@@ -20,7 +21,7 @@ from mesh.errors import BusError
 from mesh.events import Events
 from mesh.exits import Exit
 from mesh.gpus import Gpus
-from mesh.metrics import MetricsServer, new_registry
+from mesh.metrics import DISCOVERY_PATH, MetricsServer, new_registry
 from mesh.nvml import find_gpus
 from mesh.settings import Settings
 from mesh.streams import ensure_topology
@@ -29,6 +30,7 @@ from scaler.api.desk import Desk
 from scaler.api.service import ManagementService
 from scaler.crashes import Pace
 from scaler.depth import Depths
+from scaler.discovery import Discovery
 from scaler.gateways import FIRST_BEATS_S
 from scaler.keeper import Keeper, Parts
 from scaler.launchers.process import Command, ProcessLauncher
@@ -38,7 +40,8 @@ from scaler.metrics import DeploymentPicture, Picture, ScalerCollector, count_st
 from scaler.observe import Observer
 from scaler.registry import Registry
 from scaler.situation import wanted
-from scaler.states import States
+from scaler.states import Address, States
+from scaler.targets import targets
 
 log = logging.getLogger("scaler")
 
@@ -69,6 +72,8 @@ class Scaler:
         self._command = command
         self._on_ready = on_ready
         self._collector = ScalerCollector()
+        self._discovery = Discovery()
+        self._url = ""
 
     def __repr__(self) -> str:
         return f"<Scaler leading={self._collector.picture.leading}>"
@@ -79,14 +84,17 @@ class Scaler:
         bus = await lifecycle.connect(self._settings, "scaler", "scaler")
         registry = new_registry()
         registry.register(self._collector)
+        self._collector.is_connected = lambda: bus.is_connected
         own = self._settings.scaler
-        metrics = MetricsServer.open(registry, host=own.host, port=own.port)
+        pages = {DISCOVERY_PATH: self._discovery.page}
+        metrics = MetricsServer.open(registry, host=own.host, port=own.port, pages=pages)
+        self._url = metrics.url
         try:
             await ensure_topology(bus)
             lease = Lease(bus, LEASE, f"{socket.gethostname()}.{secrets.token_hex(8)}")
             if not await self._take_lead(lease, stop):
                 return Exit.CLEAN
-            return await self._lead(bus, lease, stop, metrics.url)
+            return await self._lead(bus, lease, stop)
         finally:
             metrics.close()
             await bus.close()
@@ -99,17 +107,20 @@ class Scaler:
                 if await lease.acquire():
                     return True
                 if not waited:
-                    log.info("scaler.waiting another one leads, or did a moment ago")
+                    log.info(
+                        "scaler.waiting another one leads, or did a moment ago metrics=%s",
+                        self._url,
+                    )
             except BusError as exc:
                 log.warning("scaler.no_lease %s", exc)
             waited = True
             await wait_for(stop, lease.period_s)
         return False
 
-    async def _lead(self, bus: Bus, lease: Lease, stop: asyncio.Event, url: str) -> int:
+    async def _lead(self, bus: Bus, lease: Lease, stop: asyncio.Event) -> int:
         log.info("scaler.leading")
         async with self._leading(bus, lease) as tasks:
-            self._on_ready(url)
+            self._on_ready(self._url)
             tasks.append(asyncio.create_task(self._keep_lease(lease)))
             stopping = asyncio.create_task(stop.wait())
             await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -179,18 +190,25 @@ class Scaler:
     async def _paint(
         self, parts: Parts, depths: Depths, keeper: Keeper, service: ManagementService
     ) -> None:
-        """Put up a new picture for the metrics once a second."""
+        """Put up a new picture for the metrics and a new list of targets once a second."""
         while True:
+            self._discover(parts)
             self._collector.picture = Picture(
-                deployments=_deployments(parts, depths),
+                deployments=_deployments(parts, depths, keeper.hands.starts),
                 gateways=len(parts.observer.gateways.live()),
-                starts=keeper.hands.starts_total,
-                crashes=parts.memory.crashes_total,
                 scale_changes=dict(parts.scaling.changes),
                 verbs=dict(service.answered),
                 leading=True,
             )
             await asyncio.sleep(PICTURE_S)
+
+    def _discover(self, parts: Parts) -> None:
+        """Tell who lives, unless we cannot know it now: then what was told last still holds."""
+        observer = parts.observer
+        if parts.leads() and observer.gateways.is_settled():
+            workers = observer.fleet.live(asyncio.get_running_loop().time())
+            machine = socket.gethostname()
+            self._discovery.groups = targets(observer.gateways.live(), workers, self._url, machine)
 
 
 async def look_for_gpus(find: Callable[[], Gpus], limit_s: float = GPUS_LIMIT_S) -> Gpus:
@@ -204,7 +222,9 @@ async def look_for_gpus(find: Callable[[], Gpus], limit_s: float = GPUS_LIMIT_S)
     return gpus
 
 
-def _deployments(parts: Parts, depths: Depths) -> tuple[DeploymentPicture, ...]:
+def _deployments(
+    parts: Parts, depths: Depths, starts: Counter[Address]
+) -> tuple[DeploymentPicture, ...]:
     now_s = asyncio.get_running_loop().time()
     pictures = []
     for stored in parts.registry.deployments():
@@ -222,6 +242,8 @@ def _deployments(parts: Parts, depths: Depths) -> tuple[DeploymentPicture, ...]:
                 instances=count_states(beat.state for beat in beats),
                 cpu_percent=sum(beat.cpu_percent for beat in beats),
                 memory_bytes=sum(beat.memory_bytes for beat in beats),
+                starts=starts[spec.endpoint_name, spec.name],
+                crashes=parts.memory.crashed[spec.endpoint_name, spec.name],
             )
         )
     return tuple(pictures)

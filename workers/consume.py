@@ -69,9 +69,8 @@ class Consumer:
         attempts: Attempts,
         clock: BrokerClock,
     ) -> None:
-        spec = instance.record.spec
         self._instance = instance
-        self._spec = spec
+        self._spec = spec = instance.record.spec
         self._runners: Runners = NoRunners()
         self._clock = clock
         self._loop = asyncio.get_running_loop()
@@ -143,6 +142,7 @@ class Consumer:
             self._end.bury(malformed_work(delivery, now_s), f"not a request: {work.reason}", 0)
             return
         if work.is_redelivered:
+            self.tally.redelivered += 1
             self._end.spawn(self._accept_redelivered(work))
             return
         self.desk.accept(work, now_s)

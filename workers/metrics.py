@@ -13,6 +13,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from mesh import metrics
 from mesh.subjects import Lane
 from mesh.tally import Histogram
 from mesh.wire import GpuFigures
@@ -20,7 +21,8 @@ from workers.beat import Heart
 from workers.instance import Instance
 from workers.tally import WorkerTally
 
-LABELS: Final = ("endpoint", "deployment", "instance", "generation")
+# `mesh_instance` and not `instance`, which is Prometheus's own name for where it scraped.
+LABELS: Final = ("endpoint", "deployment", "mesh_instance", "generation")
 GPU_LABELS: Final = (*LABELS, "gpu", "gpu_name")
 
 
@@ -37,6 +39,7 @@ class WorkerCollector(Collector):
         address = instance.address
         self._values = [*address, str(instance.record.generation)]
         self._slots = instance.record.spec.slots
+        self._bus = instance.bus
         self._tally = tally
         self._heart = heart
         self._backlog = backlog
@@ -58,7 +61,7 @@ class WorkerCollector(Collector):
         yield self._gauge("mesh_worker_in_flight", "Requests running", heartbeat.in_flight)
         yield self._gauge("mesh_worker_held", "Requests taken from the queue", heartbeat.held)
         yield self._gauge(
-            "mesh_worker_cpu_percent", "CPU of the instance, 100 is one core", heartbeat.cpu_percent
+            "mesh_worker_cpu_cores", "CPU the instance uses", heartbeat.cpu_percent / 100
         )
         yield self._gauge(
             "mesh_worker_memory_bytes", "Resident memory of the instance", heartbeat.memory_bytes
@@ -66,6 +69,8 @@ class WorkerCollector(Collector):
         yield self._backlogs()
         if heartbeat.gpu is not None:
             yield from self._device(heartbeat.gpu)
+        yield self._redelivered()
+        yield metrics.broker_connected(is_connected=self._bus.is_connected)
 
     def _device(self, gpu: GpuFigures) -> Iterable[Metric]:
         """How busy the instance's GPU is, all processes on it together."""
@@ -98,6 +103,13 @@ class WorkerCollector(Collector):
         )
         for lane, count in self._backlog().items():
             family.add_metric([*self._values, lane], count)
+        return family
+
+    def _redelivered(self) -> Metric:
+        family = CounterMetricFamily(
+            "mesh_worker_redelivered", "Requests delivered that had been before", labels=LABELS
+        )
+        family.add_metric(self._values, self._tally.redelivered)
         return family
 
     def _gauge(self, name: str, text: str, value: float) -> Metric:

@@ -26,6 +26,7 @@ from mesh.embedded.daemon import run_detached, run_here
 from mesh.embedded.down import stop_mesh
 from mesh.embedded.folder import MeshRecord, ProgramView, StateFolder
 from mesh.errors import BusError, SpecError
+from mesh.metrics import discovery_url
 from mesh.settings import Settings, load_settings, state_dir
 
 # Flag, setting, and what it does; anything else is reached by --set.
@@ -53,6 +54,7 @@ class MeshStatus(msgspec.Struct, frozen=True, kw_only=True):
     state_dir: str
     pid: int = 0
     nats_url: str = ""
+    discovery_url: str = ""
     programs: list[ProgramView] = []
     mesh: StatusView | None = None
 
@@ -175,9 +177,14 @@ def _status(folder: StateFolder, options: Options) -> MeshStatus:
         state_dir=str(folder.path),
         pid=record.pid,
         nats_url=record.nats_url,
+        discovery_url=_discovery_url(record),
         programs=record.programs,
         mesh=served,
     )
+
+
+def _discovery_url(record: MeshRecord) -> str:
+    return discovery_url(next((p.metrics_url for p in record.programs if p.metrics_url), ""))
 
 
 def _status_page(found: MeshStatus) -> RenderableType:
@@ -190,6 +197,8 @@ def _status_page(found: MeshStatus) -> RenderableType:
             where = one.url or one.metrics_url
             table.add_row(one.name, one.state, str(one.pid or ""), str(one.restarts), where)
         parts += [table, ""]
+        if found.discovery_url:
+            parts += [f"Prometheus finds all of it at {found.discovery_url}", ""]
     if found.mesh is None:
         parts.append("the management service does not answer")
     elif not found.mesh.endpoints:
@@ -216,6 +225,8 @@ def _ready_fields(record: MeshRecord, settings: Settings, *, detached: bool) -> 
     folder = StateFolder(settings.state_dir)
     rows = [(one.name, one.url) for one in record.programs if one.name.startswith("gateway")]
     rows += [(f"{one.name} metrics", one.metrics_url) for one in record.programs if one.metrics_url]
+    if url := _discovery_url(record):
+        rows.append(("prometheus", f"{url}   (docs/monitoring.md)"))
     rows += [
         ("nats", f"{record.nats_url}   (nats tool: mesh nats env)"),
         ("state", str(folder.path)),

@@ -215,6 +215,7 @@ async def test_what_was_only_handed_back_runs_beside_others(make_stage):
 
     second = await make_stage(slots=2)
     await second.until(lambda: len(second.given) == 2)
+    assert second.consumer.tally.redelivered == 2
 
 
 async def test_a_neighbour_of_a_crash_is_not_counted(make_stage):

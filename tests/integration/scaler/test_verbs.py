@@ -269,6 +269,8 @@ async def test_status_and_metrics_show_everything(rig):
 
     assert [view.name for view in status.deployments] == ["blue"]
     assert 'mesh_instances_wanted{deployment="blue",endpoint="iris"} 1.0' in text
+    assert 'mesh_instance_starts_total{deployment="blue",endpoint="iris"} 1.0' in text
+    assert 'mesh_instance_crashes_total{deployment="blue",endpoint="iris"} 0.0' in text
     assert "mesh_scaler_leading 1.0" in text
     assert 'mesh_management_requests_total{code="ok",verb="endpoint.create"} 1.0' in text
 

@@ -16,13 +16,14 @@ from workers.tally import WorkerTally
 ADDRESS = WorkerAddress("iris", "blue", "i1")
 GPU = GpuFigures(uuid="GPU-a", name="A100", percent=37, memory_bytes=10, memory_total_bytes=80)
 LABELS = (
-    'deployment="blue",endpoint="iris",generation="1",gpu="GPU-a",gpu_name="A100",instance="i1"'
+    'deployment="blue",endpoint="iris",generation="1",gpu="GPU-a",gpu_name="A100",'
+    'mesh_instance="i1"'
 )
 
 
 def page(gpu):
     spec = DeploymentSpec(name="blue", endpoint_name="iris")
-    instance = Instance(None, ADDRESS, DeploymentRecord(spec=spec, generation=1))
+    instance = Instance(SimpleNamespace(is_connected=True), ADDRESS, DeploymentRecord(spec=spec, generation=1))
     said = WorkerHeartbeat(**ADDRESS._asdict(), generation=1, state="ready", gpu=gpu)
     heart = SimpleNamespace(last=said, is_ready=True)
     registry = CollectorRegistry()
