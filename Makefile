@@ -74,7 +74,7 @@ cover: setup ## branch coverage of the unit, contract and integration tests
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report
 
-bench: setup ## throughput and latency against the floor and the peers (about 8 minutes)
+bench: setup ## throughput and latency against the floor, the peers and Triton (about 11 minutes)
 	@scripts/need-wrk.sh
 	@$(BIN)/python -m benchmarks.run $(BENCH_ARGS)
 

@@ -1,14 +1,15 @@
 """A Triton server and its own Python client: what the mesh adds to a request of Triton's.
 
 With one client requests come from `tritonclient.http` in this process, one after another, tensors
-as bytes as it sends them by default; with more they come from wrk, as JSON. Both servers of the pair
-are asked the same. Ring: adapter.
+as bytes as it sends them by default; with more they come from wrk, as JSON. Both servers are asked
+the same. Ring: adapter.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import statistics
 import time
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from benchmarks.load import Question, Target, wait_until_right
 from benchmarks.processes import ServerError
 from mesh.settings import WorkerSettings
 from workers.triton.install import Models, find
+from workers.triton.launch import TritonConfig, server_env
 
 REPOSITORY: Final = Path(__file__).parent / "repository"
 MODEL: Final = "iris"
@@ -43,13 +45,20 @@ IRIS: Final = Question(
 def open_server(home: Path) -> Iterator[Target]:
     """Serve the repository as a worker would, but over HTTP."""
     found = asyncio.run(find(WorkerSettings(), Models(), home / "backends"))
+    config = TritonConfig(
+        server=found.server,
+        backends=found.backends,
+        repository=str(REPOSITORY),
+        paths=found.paths,
+    )
     port = processes.free_port()
     command = [
-        found.server, f"--model-repository={REPOSITORY}", f"--backend-directory={found.backends}",
+        config.server, f"--model-repository={REPOSITORY}", f"--backend-directory={config.backends}",
         "--http-address=127.0.0.1", f"--http-port={port}", "--allow-grpc=false",
         "--allow-metrics=false",
     ]  # fmt: skip
-    with processes.running(command, home / "server.log", found.paths, cwd=home) as root:
+    env = server_env(config, os.environ)
+    with processes.running(command, home / "server.log", env, cwd=home) as root:
         url = f"http://127.0.0.1:{port}{PATH}"
         target = Target(url=url, pid=root.pid, question=IRIS)
         wait_until_right(target)
