@@ -54,9 +54,12 @@ def show() -> Iterator[str]:
     headers = {"Authorization": f"Bearer {TRITON.primary_key()}"}
     address = f"{urlsplit(TRITON.scoring_uri()).netloc}/endpoints/{TRITON.endpoint}"
     with InferenceServerClient(address) as client:
-        yield from show_server(client, headers)
-        yield from show_answers(client, headers)
-        yield from show_error(client, headers)
+        try:
+            yield from show_server(client, headers)
+            yield from show_answers(client, headers)
+            yield from show_refusals(client, headers)
+        except InferenceServerException as error:
+            yield f"Triton's client says: {error}"
 
 
 def show_server(client: InferenceServerClient, headers: dict[str, str]) -> Iterator[str]:
@@ -94,7 +97,7 @@ def show_answers(client: InferenceServerClient, headers: dict[str, str]) -> Iter
     console.print(table)
 
 
-def show_error(client: InferenceServerClient, headers: dict[str, str]) -> Iterator[str]:
+def show_refusals(client: InferenceServerClient, headers: dict[str, str]) -> Iterator[str]:
     """Send what the model refuses, and a wrong key."""
     wrong = {"Authorization": "Bearer wrong"}
     for title, words, expected in (
@@ -105,7 +108,7 @@ def show_error(client: InferenceServerClient, headers: dict[str, str]) -> Iterat
             normalized(client, words, binary=True, rows=INFINITE)
             yield f"{title} was not refused"
         except InferenceServerException as error:
-            console.print(f"{title}: {error.status()},", error.message())
+            console.print(f"{title}: {error.status()}, {error.message()}", markup=False)
             if error.status() != expected:
                 yield f"{title} got {error.status()} instead of {expected}"
 
