@@ -252,7 +252,12 @@ class Management:
     async def scale_deployment(
         self, endpoint: str, name: str, instance_count: int
     ) -> DeploymentView:
-        """Change the number of instances; does not wait for it."""
+        """Change the number of instances; does not wait for it.
+
+        Raises:
+            NotFoundError: there is no such deployment.
+            ConflictError: its number follows the load.
+        """
         request = api.Scale(endpoint=endpoint, name=name, instance_count=instance_count)
         return await self._verbs.call("deployment.scale", request, DeploymentView)
 

@@ -146,11 +146,8 @@ class Scaling:
 
 
 def _target(record: DeploymentRecord, state: DeploymentState) -> int:
-    """The count that was decided last; where nothing was, the one to begin with."""
-    if state.target is not None:
-        return state.target
-    scale, count = record.spec.autoscale, record.spec.instance_count
-    return max(scale.min_instances, min(count, scale.max_instances)) if scale else count
+    """The count that was decided last; where nothing was, the one somebody asked for."""
+    return record.spec.instance_count if state.target is None else state.target
 
 
 def _told(

@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 from rich.console import Console
 
-from mesh.api import DeploymentView, EndpointView, InstanceView
+from mesh.api import DeploymentView, EndpointView, InstanceView, ScalingView
 from mesh.cli.exits import DeploymentFailedError
 from mesh.cli.settle import next_text, refuse_failed
 from mesh.cli.views import (
@@ -97,6 +97,16 @@ def test_the_gpu_is_shown_where_there_is_one():
 
     assert "A100 37% 4.0 GiB of 80.0 GiB" in shown
     assert "GPU" not in text_of(deployment_details(deployment(instances=[plain])))
+
+
+def test_deployment_details_show_the_bounds_and_why():
+    """Where the count follows the load it is said between what, and why it is what it is."""
+    scaling = ScalingView(min_instances=0, max_instances=4, reason="no requests for 20 s")
+
+    text = text_of(deployment_details(deployment(instance_count=0, scaling=scaling)))
+
+    assert "0 to 4 instances: no requests for 20 s" in text
+    assert "Scaling" not in text_of(deployment_details(deployment()))
 
 
 def test_progress_is_one_line():
