@@ -86,7 +86,8 @@ class Worker:
                 self._instance, self._consumer.tally, self._heart, lambda: self._consumer.backlog
             )
         )
-        metrics = MetricsServer.open(registry, host=self._settings.worker.host)
+        own = self._settings.worker
+        metrics = MetricsServer.open(registry, host=own.host, port=own.port)
         self._heart.metrics_url = metrics.url
         try:
             async with asyncio.TaskGroup() as group:
