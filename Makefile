@@ -10,7 +10,7 @@ BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-all check fmt fmt-check lint type imports unit integration \
-	contract e2e cover bench bench-compare schema lock clean
+	contract e2e cover bench bench-compare containers schema lock clean
 
 help: ## explain the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ bench: setup ## throughput and latency against the floor and the peers (about 8 
 bench-compare: setup ## this tree against BASE=<commit>, interleaved
 	@scripts/need-wrk.sh
 	@$(BIN)/python -m benchmarks.compare --base "$(BASE)" $(BENCH_ARGS)
+
+containers: setup ## build the images, bring a mesh up with compose, invoke a model, take it down
+	@scripts/containers.sh
 
 schema: setup ## write what is made from the code: JSON Schemas, docs/spec.md, docs/errors.md
 	@$(BIN)/python -m mesh.spec.schema
