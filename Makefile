@@ -27,7 +27,8 @@ demo: setup ## two real models behind one endpoint: split, mirror, latency table
 test: setup ## every test but the load figures (unit, contract, integration, e2e)
 	@$(BIN)/python -m pytest -q --durations=20 tests
 
-test-all: check test ## what CI holds: check, then test (gpu tests skip where there is no GPU)
+test-all: check test ## what CI holds: check, then test (gpu tests skip where there is no GPU), and containers
+	@scripts/containers.sh || [ $$? = 77 ]
 
 check: fmt-check lint type imports unit ## the gate before a commit, under a minute
 

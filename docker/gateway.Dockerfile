@@ -1,6 +1,7 @@
 # One gateway: HTTP on 8080, nothing on disk. It needs NATS_URL and the broker's user of its role.
 ARG MESH=serving-mesh/mesh
 FROM ${MESH}
+LABEL org.opencontainers.image.title="serving-mesh gateway"
 ENV MESH_GATEWAY__HOST=0.0.0.0 \
     MESH_GATEWAY__PORT=8080
 EXPOSE 8080

@@ -2,6 +2,7 @@
 # deployments need must be in WORKER; serving-mesh/worker-triton is another one.
 ARG WORKER=serving-mesh/worker
 FROM ${WORKER}
+LABEL org.opencontainers.image.title="serving-mesh node"
 ENV MESH_GATEWAY__COUNT=0 \
     MESH_SCALER__HOST=0.0.0.0 \
     MESH_SCALER__PORT=8081 \

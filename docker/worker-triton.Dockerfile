@@ -3,6 +3,7 @@
 # has tritonserver where workers look for it: BASE=nvcr.io/nvidia/tritonserver:<version>-py3 and SERVER=.
 ARG WORKER=serving-mesh/worker
 FROM ${WORKER}
+LABEL org.opencontainers.image.title="serving-mesh worker with Triton"
 ARG SERVER=docker/requirements/tritonserver.txt
 USER root
 RUN --mount=type=bind,target=/src \

@@ -2,11 +2,12 @@
 # MODEL_REQUIREMENTS. Arguments say which instance: --endpoint E --deployment D --generation G --instance I.
 ARG MESH=serving-mesh/mesh
 FROM ${MESH}
+LABEL org.opencontainers.image.title="serving-mesh worker"
 ARG MODEL_REQUIREMENTS=docker/requirements/models.txt
 USER root
 RUN --mount=type=bind,target=/src \
     --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca \
-    /src/docker/install.sh --require-hashes -r "/src/${MODEL_REQUIREMENTS}"
+    [ -z "${MODEL_REQUIREMENTS}" ] || /src/docker/install.sh --require-hashes -r "/src/${MODEL_REQUIREMENTS}"
 USER 10001:10001
 ENV MESH_WORKER__HOST=0.0.0.0 \
     MESH_WORKER__PORT=8082

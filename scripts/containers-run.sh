@@ -31,8 +31,8 @@ free_ports >>"$work/env"
 set -a
 # shellcheck disable=SC1091
 . "$work/env"
-PUBLIC_URL=http://127.0.0.1:$GATEWAY_PORT
 set +a
+export PUBLIC_URL=http://127.0.0.1:$GATEWAY_PORT
 compose+=(-p "mesh-check-$$" --env-file "$work/env" -f docker/compose.yaml)
 
 # podman leaves health checks to systemd's timers, which not every machine has.
@@ -47,7 +47,10 @@ fi
 
 clean_up() {
   local code=$?
-  if [ $code != 0 ]; then "${compose[@]}" logs --no-color --tail=60 >&2 || true; fi
+  if [ $code != 0 ]; then
+    "${compose[@]}" logs --no-color --tail=60 >&2 || true
+    cat "$work/targets" >&2 2>/dev/null || true
+  fi
   "${compose[@]}" down --volumes --remove-orphans --timeout 60 >"$work/down.log" 2>&1 || cat "$work/down.log" >&2
   for pid in "${helpers[@]}"; do kill "$pid" 2>/dev/null || true; wait "$pid" 2>/dev/null || true; done
 }
@@ -91,7 +94,7 @@ sys.exit(len(seen) < 3 or any(health != "up" for *_, health in seen))'
 }
 has_targets() { targets >"$work/targets" 2>/dev/null; }
 if [ "$WITH_PROMETHEUS" = yes ]; then
-  until_it 60 "prometheus does not see scaler, gateway and worker: $(targets 2>&1 || true)" has_targets
+  until_it 60 "prometheus does not see scaler, gateway and worker" has_targets
   say "prometheus scrapes"
   cat "$work/targets" >&2
 fi

@@ -6,8 +6,8 @@ set -euo pipefail
 has_compose() { command -v docker-compose >/dev/null || docker compose version >/dev/null 2>&1; }
 has_docker() { command -v docker >/dev/null && docker info >/dev/null 2>&1 && has_compose; }
 # A root without systemd and without pulls needs all of it; other podmans come complete.
-has_podman() { command -v podman >/dev/null && command -v docker-compose >/dev/null && [ -x "$(netavark)" ]; }
-netavark() { command -v netavark || find /usr/lib/podman /usr/libexec/podman -name netavark 2>/dev/null || true; }
+has_podman() { command -v podman >/dev/null && command -v docker-compose >/dev/null && [ -n "$(find_netavark)" ]; }
+find_netavark() { command -v netavark || find /usr/lib/podman /usr/libexec/podman -name netavark 2>/dev/null || true; }
 answer() {
   if has_docker; then echo docker; exit 0; fi
   if has_podman; then echo podman; exit 0; fi
