@@ -10,7 +10,7 @@ BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-triton test test-all check fmt fmt-check lint type imports unit \
-	integration contract e2e gpu cover bench bench-compare schema dashboards lock clean
+	integration contract e2e gpu cover bench bench-compare containers schema dashboards lock clean
 
 help: ## explain the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +31,8 @@ test: setup ## every test but the load figures (unit, contract, integration, e2e
 	@VENV="$(VENV)" scripts/need-prometheus.sh
 	@$(BIN)/python -m pytest -q --durations=20 tests
 
-test-all: check test ## what CI holds: check, then test (gpu tests skip where there is no GPU)
+test-all: check test ## what CI holds: check, then test (gpu tests skip where there is no GPU), and containers
+	@scripts/containers.sh || [ $$? = 77 ]
 
 check: fmt-check lint type imports unit ## the gate before a commit, under a minute
 
@@ -81,6 +82,9 @@ bench: setup ## throughput and latency against the floor, the peers and Triton (
 bench-compare: setup ## this tree against BASE=<commit>, interleaved
 	@scripts/need-wrk.sh
 	@$(BIN)/python -m benchmarks.compare --base "$(BASE)" $(BENCH_ARGS)
+
+containers: setup ## build the images, bring a mesh up with compose, invoke a model, take it down
+	@scripts/containers.sh
 
 schema: setup ## write what is made from the code: JSON Schemas, docs/spec.md, docs/errors.md
 	@$(BIN)/python -m mesh.spec.schema

@@ -23,7 +23,7 @@ Role = Literal["gateway", "scaler", "worker", "admin"]
 ROLES: Final[tuple[Role, ...]] = ("gateway", "scaler", "worker", "admin")
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
-Count = Annotated[int, msgspec.Meta(ge=1, le=64)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=64)]
 Bytes = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 SecondsOrZero = Annotated[float, msgspec.Meta(ge=0)]
@@ -93,12 +93,13 @@ class ScalerSettings(Section, frozen=True, kw_only=True):
 
 
 class WorkerSettings(Section, frozen=True, kw_only=True):
-    """The workers; host is where their metrics listen, each on a free port.
+    """The workers; host and port are those of their metrics, a taken port becomes a free one.
 
     `triton_server` is a program and `triton_backends` its folder of backends; empty: look for them.
     """
 
     host: str = "127.0.0.1"
+    port: Port = 0
     drain_timeout_s: SecondsOrZero = 30.0
     triton_server: str = ""
     triton_backends: str = ""

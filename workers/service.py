@@ -92,7 +92,8 @@ class Worker:
                 self._instance, self._consumer.tally, self._heart, lambda: self._consumer.backlog
             )
         )
-        metrics = MetricsServer.open(registry, host=self._settings.worker.host)
+        own = self._settings.worker
+        metrics = MetricsServer.open(registry, host=own.host, port=own.port)
         self._heart.metrics_url = metrics.url
         steps = [self._heart.run(), self._logs.run(), self._keep_clock()]
         if self._device is not None:

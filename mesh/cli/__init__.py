@@ -28,7 +28,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "Create, change, scale and delete deployments; read their logs.",
     ),
     "scale": ("mesh.cli.scale:scale", "See how the number of instances follows the load."),
-    "nats": ("mesh.cli.up:nats", "What the nats command-line tool needs to join in."),
+    "nats": (
+        "mesh.cli.nats:nats",
+        "What the nats command-line tool, or a server of your own, needs.",
+    ),
 }
 
 

@@ -35,12 +35,13 @@ log = logging.getLogger("scaler.launchers.process")
 Command = Callable[[WorkerAddress, int], list[str]]
 
 
-def worker_command(settings_path: str) -> Command:
-    """Return how a worker program is started with these settings."""
+def worker_command(settings_path: str | None) -> Command:
+    """Return how a worker program is started: with these settings, or with our environment."""
+    settings = ("--settings", settings_path) if settings_path is not None else ()
 
     def command(address: WorkerAddress, generation: int) -> list[str]:
         return [
-            *(sys.executable, "-m", "workers", "--settings", settings_path),
+            *(sys.executable, "-m", "workers", *settings),
             *("--endpoint", address.endpoint, "--deployment", address.deployment),
             *("--generation", str(generation), "--instance", address.instance),
         ]
