@@ -30,6 +30,8 @@ def answer(request):
         raise ValueError("no negatives, please")
     if first == -2.0:
         os.kill(os.getppid(), 9)
+    if first == -4.0:
+        os._exit(1)
     if first == -3.0:
         while not os.path.exists(os.environ["GATE"]): time.sleep(0.002)
     return pb.InferenceResponse([pb.Tensor.from_dlpack("y", x)])

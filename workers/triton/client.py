@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final, NamedTuple
 
 import grpc
@@ -34,6 +35,8 @@ STATUSES: Final = {
 }
 # What gRPC says of a connection, and Triton never of a model.
 BROKEN: Final = ("connect", "Stream removed", "Socket closed", "recvmsg", "sendmsg", "Broken pipe")
+# A Python model whose process has ended is READY for Triton, and says no more than this for ever.
+DEAD_MODEL: Final = re.compile(r"Stub process '.*' is not healthy")
 PROBE_S: Final = 1.0
 
 
@@ -47,10 +50,11 @@ class ModelState(NamedTuple):
 
 
 class TritonClient:
-    """A connection to one server."""
+    """A connection to one server. If it `is_ours`, a model in it that is dead ends it too."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, is_ours: bool) -> None:
         self.address = address
+        self._is_ours = is_ours
         self._channel = grpc.aio.insecure_channel(address, options=CHANNEL)
         self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
 
@@ -69,7 +73,8 @@ class TritonClient:
             )
         except grpc.aio.AioRpcError as exc:
             raise ServerAwayError(
-                f"no Triton server answers at {self.address}: {exc.details()}"
+                f"the Triton server at {self.address} does not answer after {timeout_s:g} s: "
+                f"{exc.details()}"
             ) from exc
 
     async def wait_away(self) -> None:
@@ -135,6 +140,8 @@ class TritonClient:
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
             raise OverdueError from error
         if code is grpc.StatusCode.UNAVAILABLE and await self._is_away(text):
+            raise ServerAwayError(text) from error
+        if self._is_ours and DEAD_MODEL.search(text):
             raise ServerAwayError(text) from error
         raise V2Error(text, STATUSES.get(code, 500)) from error
 

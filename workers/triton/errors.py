@@ -20,7 +20,7 @@ class V2Error(Exception):
 
 
 class ServerAwayError(Exception):
-    """The server is not there, or ended while it had the request."""
+    """The server is not there, ended while it had the request, or is of no use any more."""
 
 
 class OverdueError(Exception):

@@ -1,7 +1,7 @@
 """A Triton server as the worker sees it: one that it starts, or one that runs already.
 
-What its Python models do is Triton's affair: a stub that dies is an error that Triton answers with
-and starts again. Only the end of the server itself is the end of the runner. Ring: adapter.
+The end of the server is the end of the runner. So is the death of a Python model in a server of our
+own: Triton does not start its process again, a new server does. Ring: adapter.
 """
 
 from __future__ import annotations
@@ -126,8 +126,10 @@ class TritonServer(TritonRunner):
         self._last_words: deque[str] = deque(maxlen=LAST_WORDS)
         self._cause: Cause | None = None
         self._boot_error: BootError | None = None
+        self._away = ""
         self._child = Child(self._spawned.process, self._on_line, self._on_end)
-        super().__init__(TritonClient(self._spawned.address), callbacks, config.boot_timeout_s)
+        client = TritonClient(self._spawned.address, is_ours=True)
+        super().__init__(client, callbacks, config.boot_timeout_s)
 
     @classmethod
     def start(cls, config: TritonConfig, callbacks: Callbacks) -> TritonServer:
@@ -147,7 +149,8 @@ class TritonServer(TritonRunner):
         return family(self._child.pid)
 
     def _on_line(self, line: LogLine) -> None:
-        self._last_words.append(line.text)
+        if line.stream == "stderr":
+            self._last_words.append(line.text)
         self._on_log(line)
 
     def _fail(self, error: BootError) -> None:
@@ -155,14 +158,16 @@ class TritonServer(TritonRunner):
         self._child.kill()
 
     def _on_away(self, text: str) -> None:
-        """It has ended, which the system tells in a moment; a server we cannot reach is no use."""
-        self.is_ready = False
+        """It has ended, which the system tells in a moment, or is to be ended: it is of no use."""
+        self._away, self.is_ready = self._away or text, False
         self._loop.call_later(LINGER_S, self._child.kill)
 
     def _on_end(self, code: int) -> None:
         clean_up(self._spawned)
         how = _describe(code)
         cause: Cause = self._cause or "crashed"
+        if self._away:
+            how = f"{how}: {self._away}"
         if not self._booted.done():
             error = self._boot_error or self._boot_failure(how)
             cause, how = self._cause or "boot", error.message

@@ -43,7 +43,7 @@ class AttachedRuntime(msgspec.Struct, frozen=True):
 
     def start(self, callbacks: Callbacks) -> AttachedServer:
         """Connect to the server."""
-        client = TritonClient(self.address)
+        client = TritonClient(self.address, is_ours=False)
         return AttachedServer(client, self.models, callbacks, self.timeout_s)
 
 
