@@ -23,7 +23,9 @@ LABELS = (
 
 def page(gpu):
     spec = DeploymentSpec(name="blue", endpoint_name="iris")
-    instance = Instance(SimpleNamespace(is_connected=True), ADDRESS, DeploymentRecord(spec=spec, generation=1))
+    instance = Instance(
+        SimpleNamespace(is_connected=True), ADDRESS, DeploymentRecord(spec=spec, generation=1)
+    )
     said = WorkerHeartbeat(**ADDRESS._asdict(), generation=1, state="ready", gpu=gpu)
     heart = SimpleNamespace(last=said, is_ready=True)
     registry = CollectorRegistry()
