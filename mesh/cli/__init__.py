@@ -27,7 +27,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "mesh.cli.deployment:deployment",
         "Create, change, scale and delete deployments; read their logs.",
     ),
-    "nats": ("mesh.cli.up:nats", "What the nats command-line tool needs to join in."),
+    "nats": ("mesh.cli.nats:nats", "What other NATS clients need to join in; users for producers."),
 }
 
 

@@ -28,7 +28,7 @@ def with_mesh(options: Options, work: Callable[[Management], Awaitable[T]]) -> T
         async with await Management.open(state_dir=options.state_dir) as mesh:
             return await work(mesh)
 
-    with contextlib.nullcontext() if is_debugging() else _quiet():
+    with contextlib.nullcontext() if is_debugging() else quiet():
         return asyncio.run(_until_interrupted(connected()))
 
 
@@ -52,7 +52,7 @@ async def _until_interrupted(work: Coroutine[Any, Any, T]) -> T:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Log nothing meanwhile: what matters of the connection's log comes as an error."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
