@@ -38,7 +38,9 @@ class NatsSocket:
             said |= {"user": user, "pass": password}
         client._inbox = inbox
         client.send(b"CONNECT " + json.dumps(said).encode() + b"\r\nPING\r\n")
-        assert await client._reader.readline() == b"PONG\r\n"
+        if (line := await client._reader.readline()) != b"PONG\r\n":
+            await client.close()
+            raise PermissionError(line.decode())
         return client
 
     async def close(self) -> None:

@@ -138,7 +138,8 @@ async def test_a_producers_user_comes_and_goes_without_a_restart(mesh):
 
     done = mesh.mesh("nats", "user", "delete", "-n", mesh.producer["name"], "--yes")
     assert done.returncode == 0, done.stderr
-    with pytest.raises(AssertionError):
-        await NatsSocket.open(mesh.producer["url"], mesh.producer["name"], "x")
+    who = mesh.producer
+    with pytest.raises(PermissionError):
+        await NatsSocket.open(who["url"], who["name"], who["password"])
     assert mesh.ask() == '"hi"'
     assert broker in mesh.state.mesh().programs
