@@ -16,7 +16,7 @@ from mesh import subjects
 from mesh.access import sign_in
 from mesh.cli.options import Options, common_options, confirm
 from mesh.cli.output import new_table, show
-from mesh.cli.session import quiet, with_mesh
+from mesh.cli.session import alone, with_mesh
 from mesh.cli.views import fields
 from mesh.connect import broker_access
 from mesh.embedded.folder import BrokerRecord, StateFolder
@@ -127,8 +127,7 @@ def delete(options: Options, name: str, yes: bool) -> None:
         confirm(f"Delete the user '{name}'?")
     gone = remove_producer(folder, name)
     if folder.is_held():
-        with quiet():
-            asyncio.run(_taken_over(folder, gone.access(_url(folder)), is_known=False))
+        alone(_taken_over(folder, gone.access(_url(folder)), is_known=False))
 
 
 def _embedded_folder(

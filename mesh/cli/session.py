@@ -28,8 +28,13 @@ def with_mesh(options: Options, work: Callable[[Management], Awaitable[T]]) -> T
         async with await Management.open(state_dir=options.state_dir) as mesh:
             return await work(mesh)
 
-    with contextlib.nullcontext() if is_debugging() else quiet():
-        return asyncio.run(_until_interrupted(connected()))
+    return alone(connected())
+
+
+def alone(work: Coroutine[Any, Any, T]) -> T:
+    """Do work that needs no management service; return what it returned."""
+    with contextlib.nullcontext() if is_debugging() else _quiet():
+        return asyncio.run(_until_interrupted(work))
 
 
 async def _until_interrupted(work: Coroutine[Any, Any, T]) -> T:
@@ -52,7 +57,7 @@ async def _until_interrupted(work: Coroutine[Any, Any, T]) -> T:
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
+def _quiet() -> Iterator[None]:
     """Log nothing meanwhile: what matters of the connection's log comes as an error."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
