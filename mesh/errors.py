@@ -98,6 +98,12 @@ class BackendError(MeshError):
 
     code = "model_error"
 
+    @property
+    def body(self) -> bytes:
+        """What the model said, if it was asked by a client; the client's answer is in `context`."""
+        body: bytes = getattr(self.context.get("answer"), "body", b"")
+        return body
+
 
 class BootError(BackendError):
     """The model could not be started."""

@@ -20,6 +20,7 @@ from mesh import layers
 from mesh.errors import SpecError
 
 Role = Literal["gateway", "scaler", "worker", "admin"]
+PRODUCER_INBOXES: Final = "_INBOX_producer"
 ROLES: Final[tuple[Role, ...]] = ("gateway", "scaler", "worker", "admin")
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
@@ -164,6 +165,11 @@ class Settings(Section, frozen=True, kw_only=True):
 def inbox_prefix(role: Role) -> str:
     """Return what the reply inboxes of `role` start with; no other role may listen there."""
     return f"_INBOX_{role}"
+
+
+def producer_inbox(name: str) -> str:
+    """Return what the reply inboxes of the producer of this name start with."""
+    return f"{PRODUCER_INBOXES}.{name}"
 
 
 def read_settings(path: Path | str) -> Settings:

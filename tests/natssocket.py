@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+from collections import deque
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -23,6 +24,7 @@ class NatsSocket:
         self._reader = reader
         self._writer = writer
         self._numbers = itertools.count(1)
+        self._kept: deque[Told] = deque()
 
     @classmethod
     async def open(
@@ -36,7 +38,9 @@ class NatsSocket:
             said |= {"user": user, "pass": password}
         client._inbox = inbox
         client.send(b"CONNECT " + json.dumps(said).encode() + b"\r\nPING\r\n")
-        assert await client._reader.readline() == b"PONG\r\n"
+        if (line := await client._reader.readline()) != b"PONG\r\n":
+            await client.close()
+            raise PermissionError(line.decode())
         return client
 
     async def close(self) -> None:
@@ -69,12 +73,15 @@ class NatsSocket:
         number = self.subscribe(reply)
         self.send(f"UNSUB {number} 1\r\n".encode())
         self.publish(subject, body, reply, **headers)
-        while (told := await self.next()).subject != reply:
-            pass
+        while (told := await self._read()).subject != reply:
+            self._kept.append(told)
         return told
 
     async def next(self) -> Told:
-        """Wait for a message; answers the server's PINGs meanwhile."""
+        """Wait for a message that no request has waited for."""
+        return self._kept.popleft() if self._kept else await self._read()
+
+    async def _read(self) -> Told:
         while True:
             line = (await self._reader.readline()).decode().rstrip("\r\n")
             words = line.split()
@@ -94,5 +101,5 @@ class NatsSocket:
         first, *lines = payload[:size].decode().split("\r\n")
         headers = dict(line.split(": ", 1) for line in lines if line)
         if status := first.removeprefix("NATS/1.0").strip():
-            headers["Status"] = status
+            headers["Status"] = status.split()[0]
         return Told(words[1], reply, headers, payload[size:])

@@ -36,6 +36,7 @@ class Bus:
         self._client = client
         self._on_reconnect: list[Callable[[], Awaitable[None]]] = []
         self._on_away: list[Callable[[], None]] = []
+        self.on_error: list[Callable[[str], None]] = []  # called with what the broker complains of
         self._reconnect_task: asyncio.Future[list[None]] | None = None
         self._refused = asyncio.Event()
         self._refusal = ""
@@ -262,6 +263,8 @@ class Bus:
         if "authorization violation" in text.lower():
             self._refusal = text
             self._refused.set()
+        for callback in self.on_error:
+            callback(text)
         # While the broker is away each try to reconnect fails; that it is away was said once.
         is_news = self._client.is_connected or not isinstance(exc, OSError)
         log.log(logging.WARNING if is_news else logging.DEBUG, "bus.error %s", text)

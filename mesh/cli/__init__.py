@@ -30,7 +30,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "scale": ("mesh.cli.scale:scale", "See how the number of instances follows the load."),
     "nats": (
         "mesh.cli.nats:nats",
-        "What the nats command-line tool, or a server of your own, needs.",
+        "What other NATS clients, or a server of your own, need; users for producers.",
     ),
 }
 

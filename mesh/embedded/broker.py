@@ -11,6 +11,7 @@ import errno
 import os
 import secrets
 import shutil
+import signal
 import socket
 import sysconfig
 from pathlib import Path
@@ -26,7 +27,8 @@ from mesh.bus import NoRespondersError
 from mesh.embedded.child import Facts, Launched, NotStartedError
 from mesh.embedded.configuration import server_configuration
 from mesh.embedded.folder import BrokerRecord, StateFolder
-from mesh.embedded.reaper import Reaper
+from mesh.embedded.producers import read_producers
+from mesh.embedded.reaper import Reaper, Running
 from mesh.errors import BusError
 from mesh.program import known_users
 from mesh.settings import ROLES, BrokerAccess, NatsSettings, NatsUser, Role
@@ -70,7 +72,7 @@ def configuration(
     nats: NatsSettings, folder: StateFolder, users: dict[Role, NatsUser], port: int
 ) -> dict[str, Any]:
     """Return the embedded server's configuration."""
-    return server_configuration(nats, users, str(folder.nats)) | {
+    return server_configuration(nats, users, str(folder.nats), read_producers(folder)) | {
         "port": port or -1,
         "log_file": str(folder.logs / "nats-server.log"),
         "log_size_limit": LOG_SIZE_BYTES,
@@ -91,20 +93,33 @@ class EmbeddedBroker:
             known, users=known.users if set(known.users) == set(ROLES) else new_users()
         )
         self._port = nats.port or self._remembered(known.port)
+        self._asked_port = self._port
+        self._running: Running | None = None
 
     def __repr__(self) -> str:
         return f"<EmbeddedBroker {self.record.url or 'not started'}>"
 
     def launch(self) -> Launched:
         """Start the server on the port it has, or on a free one the first time."""
-        conf = configuration(self._nats, self._folder, self.record.users, self._port)
-        path = self._folder.write("nats-server", conf, mode=0o600)
+        self._asked_port = self._port
+        path = self._configure()
         for old in (self._folder.run / "ports").glob("*.ports"):
             old.unlink()
-        running = self._reaper.start(
+        self._running = self._reaper.start(
             [str(binary()), "-c", str(path)], environ=os.environ, dies_with_us=True
         )
-        return Launched(running, self._ready())
+        return Launched(self._running, self._ready())
+
+    def reload(self) -> None:
+        """Let the running server know the producers there are now; connections stay."""
+        self._configure()
+        if self._running is not None:
+            self._running.send(signal.SIGHUP)
+
+    def _configure(self) -> Path:
+        """Write the configuration, with the port that the server was started with."""
+        conf = configuration(self._nats, self._folder, self.record.users, self._asked_port)
+        return self._folder.write("nats-server", conf, mode=0o600)
 
     def _remembered(self, port: int) -> int:
         """The port of the last time, unless somebody else has it by now."""

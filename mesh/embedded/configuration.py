@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
-from mesh.embedded.permissions import authorization
+from mesh.embedded.permissions import ProducerUser, authorization
 from mesh.errors import SpecError
 from mesh.settings import ROLES, NatsSettings, NatsUser, Role
 
@@ -12,7 +13,10 @@ PORT: Final = 4222
 
 
 def server_configuration(
-    nats: NatsSettings, users: dict[Role, NatsUser], store_dir: str
+    nats: NatsSettings,
+    users: dict[Role, NatsUser],
+    store_dir: str,
+    producers: Sequence[ProducerUser] = (),
 ) -> dict[str, Any]:
     """Return the server's configuration; JSON is a form of it that the server reads.
 
@@ -32,7 +36,7 @@ def server_configuration(
             "max_memory_store": nats.max_memory_store_bytes,
             "sync_interval": interval,
         },
-        "authorization": authorization(users),
+        "authorization": authorization(users, producers),
     }
 
 
