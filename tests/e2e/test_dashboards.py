@@ -40,6 +40,13 @@ def run(raw_data):
     return json.loads(raw_data)
 """
 TARGETS = {"gateway": 1, "scaler": 1, "worker": 2}
+# What Prometheus must have seen before there is something to draw: every process more than once,
+# and both deployments at work, by what the gateway tells and by what the workers tell.
+SEEN = (
+    'count(count_over_time(up{job=~"gateway|scaler|worker"}[15s]) >= 3) == 4',
+    'rate(mesh_gateway_latency_seconds_count{deployment="green",part="run"}[5s]) > 0',
+    "count(rate(mesh_worker_run_seconds_count[5s]) > 0) == 2",
+)
 
 
 class Load:
@@ -93,8 +100,8 @@ class Scene:
         self.prometheus.until('mesh_gateway_mirrored_total{outcome="copied"} > 0')
         split = ("--mirror-traffic", "green=0", "--traffic", "blue=60 green=40")
         self._must("endpoint", "update", "-n", "echo", *split)
-        ran = 'rate(mesh_gateway_latency_seconds_count{deployment="green",part="run"}[5s]) > 0'
-        self.prometheus.until(ran)
+        for expr in SEEN:
+            self.prometheus.until(expr)
 
     def _green(self) -> None:
         text = (self.person.folder / "blue.yml").read_text().replace("name: blue", "name: green")
