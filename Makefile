@@ -9,8 +9,8 @@ BASE   ?= HEAD~1
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all check fmt fmt-check lint type imports unit integration \
-	contract e2e cover bench bench-compare schema dashboards lock clean
+.PHONY: help setup demo demo-triton test test-all check fmt fmt-check lint type imports unit \
+	integration contract e2e gpu cover bench bench-compare containers schema dashboards lock clean
 
 help: ## explain the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,13 +22,17 @@ $(STAMP): requirements/dev.txt pyproject.toml scripts/setup.sh
 	@touch $@
 
 demo: setup ## two real models behind one endpoint: split, mirror, latency table
-	@$(BIN)/python examples/demo/run.py
+	@$(BIN)/python -m examples.demo.run
+
+demo-triton: setup ## a Triton model repository behind one endpoint, asked with tritonclient
+	@$(BIN)/python -m examples.triton.run
 
 test: setup ## every test but the load figures (unit, contract, integration, e2e)
 	@VENV="$(VENV)" scripts/need-prometheus.sh
 	@$(BIN)/python -m pytest -q --durations=20 tests
 
-test-all: check test ## what CI holds: check, then test (gpu tests skip where there is no GPU)
+test-all: check test ## what CI holds: check, then test (gpu tests skip where there is no GPU), and containers
+	@scripts/containers.sh || [ $$? = 77 ]
 
 check: fmt-check lint type imports unit ## the gate before a commit, under a minute
 
@@ -58,6 +62,9 @@ integration: setup ## tests against a real nats-server
 contract: setup ## one suite over every implementation of a Protocol
 	@$(BIN)/python -m pytest -q tests/contract
 
+gpu: setup ## tests that need a GPU, and which claims stay unproven on this machine
+	@$(BIN)/python -m pytest -v -m gpu tests
+
 e2e: setup ## whole meshes as processes, driven through the CLI
 	@VENV="$(VENV)" scripts/need-prometheus.sh
 	@$(BIN)/python -m pytest -q tests/e2e
@@ -68,13 +75,16 @@ cover: setup ## branch coverage of the unit, contract and integration tests
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report
 
-bench: setup ## throughput and latency against the floor and the peers (about 8 minutes)
+bench: setup ## throughput and latency against the floor, the peers and Triton (about 11 minutes)
 	@scripts/need-wrk.sh
 	@$(BIN)/python -m benchmarks.run $(BENCH_ARGS)
 
 bench-compare: setup ## this tree against BASE=<commit>, interleaved
 	@scripts/need-wrk.sh
 	@$(BIN)/python -m benchmarks.compare --base "$(BASE)" $(BENCH_ARGS)
+
+containers: setup ## build the images, bring a mesh up with compose, invoke a model, take it down
+	@scripts/containers.sh
 
 schema: setup ## write what is made from the code: JSON Schemas, docs/spec.md, docs/errors.md
 	@$(BIN)/python -m mesh.spec.schema

@@ -7,13 +7,17 @@ ratios is taken; the spread is the smallest and the largest of them.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final
 
 import msgspec
 
 OURS: Final = "mesh"
 FLOOR: Final = "floor"
+# A pair of its own, asked in Triton's protocol: a model repository without and with the mesh.
+TRITON: Final = "triton"
+THROUGH: Final = "mesh-triton"
+PAIR: Final = (TRITON, THROUGH)
 # What must be reached: name -> (bound, whether more is better).
 TARGETS: Final[dict[str, tuple[float, bool]]] = {
     "c1.added_p50_ms": (0.9, False),
@@ -21,6 +25,7 @@ TARGETS: Final[dict[str, tuple[float, bool]]] = {
     "c32.best_peer": (1.9, True),
     "c256.floor": (0.6, True),
     "c256.best_peer": (2.5, True),
+    "triton.added_p50_ms": (1.5, False),
 }
 
 
@@ -104,6 +109,14 @@ class Samples:
         pairs = zip(self.of(server, connections), self.of(other, connections), strict=True)
         return figure(ours.p50_ms - theirs.p50_ms for ours, theirs in pairs)
 
+    def only(self, servers: Collection[str]) -> Samples:
+        """The samples of these servers."""
+        return Samples([sample for sample in self._all if sample.server in servers])
+
+    def without(self, servers: Collection[str]) -> Samples:
+        """The samples of all other servers."""
+        return self.only(set(self.servers) - set(servers))
+
     def best_peer(self, connections: int) -> str | None:
         """The peer with the most requests per second; None if no peer was measured."""
         peers = [name for name in self.servers if name not in (OURS, FLOOR)]
@@ -115,6 +128,25 @@ class Samples:
 
 def ratios(samples: Samples) -> dict[str, Figure]:
     """The ratios the project is held to, as far as what was measured gives them."""
+    return scoring_ratios(samples.without(PAIR)) | triton_ratios(samples)
+
+
+def triton_ratios(samples: Samples) -> dict[str, Figure]:
+    """What the mesh adds to the median request of a Triton client, and leaves of throughput."""
+    if not set(PAIR) <= set(samples.servers):
+        return {}
+    found: dict[str, Figure] = {}
+    for connections in samples.only(PAIR).connections:
+        if connections == 1:
+            found["triton.added_p50_ms"] = samples.added_p50_ms(THROUGH, TRITON, 1)
+        else:
+            ratio = samples.throughput_ratio(THROUGH, TRITON, connections)
+            found[f"triton.c{connections}_throughput"] = ratio
+    return found
+
+
+def scoring_ratios(samples: Samples) -> dict[str, Figure]:
+    """How the mesh does beside the floor and its peers."""
     found: dict[str, Figure] = {}
     if OURS not in samples.servers:
         return found

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks import processes
-from benchmarks.load import Target, wait_until_right
+from benchmarks.load import IRIS, Question, Target, wait_until_right
 from benchmarks.processes import ServerError
 
 ROOT: Final = Path(__file__).parents[1]
@@ -88,17 +88,22 @@ def _is_up(status: subprocess.CompletedProcess[str]) -> bool:
 
 
 @contextlib.contextmanager
-def open_mesh(home: Path, executable: Path) -> Iterator[Target]:
+def open_mesh(
+    home: Path,
+    executable: Path,
+    spec: str = "deployment.yaml",
+    path: str = "/score",
+    question: Question = IRIS,
+) -> Iterator[Target]:
     """Serve the model with key authentication, metrics and the access record on."""
     mesh = Mesh(executable, home)
     command = [mesh.executable, "up"]
     with processes.running(command, home / "server.log", mesh.env, cwd=home) as root:
         mesh.wait_until_up(root.pid)
         mesh.ask("endpoint", "create", "-f", str(SPECS / "endpoint.yaml"))
-        deployment = str(SPECS / "deployment.yaml")
-        mesh.ask("deployment", "create", "-f", deployment, "--all-traffic")
+        mesh.ask("deployment", "create", "-f", str(SPECS / spec), "--all-traffic")
         key = mesh.ask("endpoint", "get-credentials", "-n", "bench")["primaryKey"]
-        url = f"http://127.0.0.1:{mesh.port}/endpoints/bench/score"
-        target = Target(url=url, pid=root.pid, key=key)
+        url = f"http://127.0.0.1:{mesh.port}/endpoints/bench{path}"
+        target = Target(url=url, pid=root.pid, key=key, question=question)
         wait_until_right(target)
         yield target

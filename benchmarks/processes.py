@@ -119,5 +119,5 @@ def role(words: Sequence[str]) -> str:
     """Name what a command line runs: a module after `-m`, a runner, or the executable."""
     if "-m" in words[:-1]:
         return words[words.index("-m") + 1]
-    scripts = [Path(word).name for word in words[1:2] if "/" in word]
+    scripts = [Path(word).name for word in words[1:2] if "/" in word and word[0] != "-"]
     return scripts[0] if scripts else Path(words[0]).name if words else "gone"

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from benchmarks.figures import OURS, TARGETS, Figure, Sample, Samples, is_met, ratios
+from benchmarks.figures import OURS, PAIR, TARGETS, Figure, Sample, Samples, is_met, ratios
 from benchmarks.rounds import Plan, Turn
 
 ROOT: Final = Path(__file__).parents[1]
@@ -76,11 +76,12 @@ def nested(flat: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 def markdown(turns: Sequence[tuple[str, Turn]], titles: Mapping[str, str]) -> str:
     """The tables that `make bench` prints."""
     samples = Samples([sample for _, turn in turns for sample in turn.samples])
-    parts = [throughput_table(samples, titles)]
+    groups = (samples.without(PAIR), samples.only(PAIR))
+    parts = [throughput_table(group, titles) for group in groups if group.servers]
     if found := ratios(samples):
         parts.append(ratio_table(found))
     if OURS in samples.servers:
-        parts.append(cpu_table(samples))
+        parts.append(cpu_table(samples.only((OURS,))))
         parts.append(memory_table(memory(turns)))
     return "\n\n".join(parts)
 

@@ -49,10 +49,11 @@ def take_turn(server: Server, number: int, plan: Plan) -> Turn:
         tempfile.TemporaryDirectory(prefix="mesh-bench-") as home,
         server.open(Path(home)) as target,
     ):
+        loads = [c for c in plan.connections if c in (server.connections or plan.connections)]
         load.wrk(target, max(plan.connections), WARM_UP_S)
         samples = []
-        for connections in plan.connections:
-            samples.append(load.measure(server.name, number, target, connections, plan.seconds))
+        for connections in loads:
+            samples.append(server.measure(server.name, number, target, connections, plan.seconds))
             _tell(samples[-1])
         load.wait_until_right(target, timeout_s=5)
         return Turn(samples=samples, resident_mib=processes.resident_mib(target.pid))

@@ -18,6 +18,7 @@ import uvloop
 from workers.exchange import Callbacks, Outcome, RunRequest
 from workers.launch import RunnerConfig
 from workers.pool import Pool
+from workers.scripts import ScriptRuntime
 
 SCRIPTS = {
     "sync": "def init(): pass\ndef run(raw): return raw\n",
@@ -76,7 +77,7 @@ async def measure(python: str, kind: str, in_flight: int, requests: int) -> Figu
         script = Path(folder) / "score.py"
         script.write_text(SCRIPTS[kind])
         config = RunnerConfig(python=python, script=str(script))
-        load.pool = Pool(config, 1, Callbacks(load.on_result, print, lambda _: None))
+        load.pool = Pool(ScriptRuntime(config), Callbacks(load.on_result, print, lambda _: None))
         await load.pool.start()
         await load.run(WARM_UP)
         runner = psutil.Process(load.pool.pids[0])

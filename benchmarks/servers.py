@@ -15,23 +15,29 @@ from typing import Final
 
 import msgspec
 
-from benchmarks import peers, processes
-from benchmarks.figures import FLOOR, OURS
+from benchmarks import load, peers, processes, triton
+from benchmarks.figures import FLOOR, OURS, THROUGH, TRITON, Sample
 from benchmarks.load import Target, wait_until_right
 from benchmarks.mesh import EXECUTABLE, open_mesh
 
 HERE: Final = Path(__file__).parent
 MODEL: Final = HERE / "model"
 Open = Callable[[Path], AbstractContextManager[Target]]
+Measure = Callable[[str, int, Target, int, float], Sample]
 
 
 class Server(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that serves the model: `open` starts it with a folder for its files."""
+    """Something that serves the model: `open` starts it with a folder for its files.
+
+    `connections`: with how many it is loaded, of those that the plan has; empty: all of them.
+    """
 
     name: str
     title: str
     open: Open
     prepare: Callable[[], object] = lambda: None
+    measure: Measure = load.measure
+    connections: tuple[int, ...] = ()
 
 
 @contextlib.contextmanager
@@ -83,5 +89,19 @@ SERVERS: Final = (
         title="KServe SDK",
         open=_open_kserve,
         prepare=lambda: peers.python_of("kserve"),
+    ),
+    Server(
+        name=TRITON,
+        title="tritonserver, asked directly",
+        open=triton.open_server,
+        measure=triton.measure,
+        connections=triton.CONNECTIONS,
+    ),
+    Server(
+        name=THROUGH,
+        title="the same model repository behind serving-mesh",
+        open=lambda home: open_mesh(home, EXECUTABLE, "triton.yaml", triton.PATH, triton.IRIS),
+        measure=triton.measure,
+        connections=triton.CONNECTIONS,
     ),
 )

@@ -13,6 +13,7 @@ from typing import Final
 from gateway.edge import content_type_field
 from gateway.exchange import Exchange
 from gateway.meters import Meters
+from gateway.paths import PREFIX, SCORE, V2, check_v2, is_v2, read
 from gateway.pending import Entry, Sink
 from gateway.routes import Mirror, Route, Target, timing_fields
 from mesh import wire
@@ -26,8 +27,12 @@ WISH_MS: Final = b"x-ms-request-timeout-ms"
 WISH_S: Final = b"request-timeout"
 TRACEPARENT: Final = b"traceparent"
 CONTENT_TYPE: Final = b"content-type"
+# What a v2 body cannot be read without: they travel first, and whether headers are read or not.
+V2_HEADERS: Final = (b"inference-header-content-length", b"content-encoding")
 CLIENT_ID_CHARS: Final = 40
 MESH_HTTP_BYTES: Final = 16 * 1024
+
+Headers = list[tuple[bytes, bytes]]
 
 _CLIENT_ID: Final = re.compile(rb"[A-Za-z0-9_-]+")
 _TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}(-[0-9a-f]{2,32}){3,8}")
@@ -47,8 +52,8 @@ class Call(Entry):
     """An entry of the pending table that stands for an HTTP request."""
 
     __slots__ = (
-        "deployment", "exchange", "is_out", "meters", "mirror", "mirrored_to", "request_id",
-        "target", "timeout_s",
+        "deployment", "exchange", "is_out", "meters", "mirror", "mirrored_to", "path",
+        "request_id", "target", "timeout_s",
     )  # fmt: skip
 
     target: Target  # from `aim` on
@@ -62,6 +67,7 @@ class Call(Entry):
         self.is_out = False
         self.mirror: Mirror | None = None
         self.mirrored_to = ""
+        self.path = path_of(exchange)
 
     def aim(self, target: Target, mirror: Mirror | None) -> None:
         """Note which deployment the request goes to, and where a copy of it."""
@@ -86,14 +92,21 @@ class Call(Entry):
 
     def fields(self, reply: str) -> str:
         """Return the message's header lines; a feature that is not used adds none."""
-        exchange, target, request_id = self.exchange, self.target, self.request_id
+        target, request_id = self.target, self.request_id
         timing = target.fields
         if self.timeout_s != target.timeout_s:
             timing = timing_fields(self.timeout_s)
         return (
             f"{wire.REQUEST_ID}: {request_id}\r\n{wire.MSG_ID}: {request_id}\r\n"
-            f"{wire.REPLY}: {reply}\r\n{timing}{request_fields(exchange, target)}"
+            f"{wire.REPLY}: {reply}\r\n{timing}{request_fields(self.exchange, self.path, target)}"
         )
+
+
+def path_of(exchange: Exchange) -> str:
+    """Return the path, with the query, as the model sees it."""
+    if exchange.url == exchange.route.path:
+        return SCORE
+    return read(exchange.url).model_path
 
 
 def choose(route: Route, headers: dict[bytes, bytes]) -> tuple[Target, Mirror | None]:
@@ -118,6 +131,24 @@ def choose(route: Route, headers: dict[bytes, bytes]) -> tuple[Target, Mirror | 
     target = route.targets[split.stick(key) if key else split.pick()]
     mirror = route.mirror
     return target, mirror if mirror is not None and mirror.is_chosen() else None
+
+
+def check_path(target: Target, path: str) -> None:
+    """Refuse a path that the deployment does not serve, or that is not one.
+
+    Raises:
+        NotFoundError: the path is one of the v2 protocol, and the deployment does not speak it.
+        RequestError: it is, but not in order.
+    """
+    if not is_v2(path):
+        return
+    if not target.speaks_v2:
+        raise NotFoundError(
+            f"deployment {target.deployment} serves no {V2}: its model is no triton_model; "
+            f"POST to {PREFIX.decode()}{target.endpoint}{SCORE}, or name one that does with the "
+            f"header {DEPLOYMENT.decode()}"
+        )
+    check_v2(path)
 
 
 def check_alive(target: Target, now_s: float) -> None:
@@ -146,27 +177,29 @@ def client_id(headers: dict[bytes, bytes]) -> str:
     return text[:CLIENT_ID_CHARS].decode()
 
 
-def model_path(url: bytes, route: Route) -> bytes:
-    """Return the path, with the query, as the model sees it."""
-    mark = url.find(b"?")
-    return b"/score" if mark < 0 or url == route.path else b"/score" + url[mark:]
-
-
-def request_fields(exchange: Exchange, target: Target) -> str:
+def request_fields(exchange: Exchange, path: str, target: Target) -> str:
     """Return the header lines that describe the HTTP request itself."""
     headers = exchange.headers
     fields = content_type_field(headers.get(CONTENT_TYPE))
-    if exchange.method != b"POST" or b"?" in exchange.url:
-        path = model_path(exchange.url, exchange.route).decode("ascii", "replace")
+    if exchange.method != b"POST" or path != SCORE:
         fields += f"{wire.METHOD}: {exchange.method.decode()}\r\n{wire.PATH}: {path}\r\n"
     if TRACEPARENT in headers and _TRACEPARENT.fullmatch(headers[TRACEPARENT]):
         fields += f"{wire.TRACEPARENT}: {headers[TRACEPARENT].decode()}\r\n"
-    if target.read_headers:
-        fields += f"{wire.HTTP}: {caller_headers(exchange.header_list)}\r\n"
+    if target.read_headers or target.has_v2_body:
+        pairs = wanted_headers(exchange.header_list, target)
+        fields += f"{wire.HTTP}: {caller_headers(pairs)}\r\n" if pairs else ""
     return fields
 
 
-def caller_headers(header_list: list[tuple[bytes, bytes]]) -> str:
+def wanted_headers(header_list: Headers, target: Target) -> Headers:
+    """Return the headers a deployment gets: what a v2 body needs first, then the others if read."""
+    needed = [pair for pair in header_list if pair[0] in V2_HEADERS] if target.has_v2_body else []
+    if not target.read_headers:
+        return needed
+    return needed + [pair for pair in header_list if pair not in needed]
+
+
+def caller_headers(header_list: Headers) -> str:
     """Return the caller's own headers as a JSON list of pairs, as many as the limit allows."""
     kept: list[tuple[str, str]] = []
     size = 2

@@ -9,7 +9,8 @@ import time
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from gateway.call import Call, client_id, model_path
+from gateway.call import Call, client_id
+from gateway.paths import PATH_CHARS
 from gateway.traffic import TrafficLog
 from mesh import wire
 from mesh.errors import BusError, CapacityError, DeadlineExceededError, MeshError
@@ -79,7 +80,7 @@ def _record(call: Call, total_s: float, status: int, answered: Answered) -> wire
         request_id=call.request_id,
         deployment=call.deployment,
         method=exchange.method.decode(),
-        path=model_path(exchange.url, exchange.route).decode("ascii", "replace"),
+        path=call.path[:PATH_CHARS],
         status=status,
         model_status=answered.model_status,
         request_bytes=exchange.size_bytes,

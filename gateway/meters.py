@@ -6,7 +6,7 @@ from typing import Literal
 
 from mesh.tally import Histogram
 
-MirrorOutcome = Literal["copied", "refused", "unconfirmed"]
+MirrorOutcome = Literal["copied", "refused", "unconfirmed", "unfit"]
 
 
 class Meters:

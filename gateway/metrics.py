@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -21,6 +21,22 @@ from mesh.tally import Histogram
 LABELS: Final = ("endpoint", "deployment")
 
 
+class Counts(NamedTuple):
+    """Counts that some part of the gateway keeps, by one label."""
+
+    name: str
+    text: str
+    label: str
+    values: Mapping[str, int]
+
+    def family(self) -> Metric:
+        """Return them as a metric."""
+        family = CounterMetricFamily(self.name, self.text, labels=[self.label])
+        for value, count in self.values.items():
+            family.add_metric([value], count)
+        return family
+
+
 class GatewayCollector(Collector):
     """Reads the numbers of one gateway when Prometheus asks."""
 
@@ -30,10 +46,12 @@ class GatewayCollector(Collector):
         pending: Pending,
         connections: Callable[[], int],
         is_connected: Callable[[], bool],
+        counts: Sequence[Counts],
     ) -> None:
         self._book = book
         self._pending = pending
         self._connections = connections
+        self._counts = counts
         self._is_connected = is_connected
 
     def collect(self) -> Iterator[Metric]:
@@ -51,12 +69,8 @@ class GatewayCollector(Collector):
             "outcome", lambda meters: meters.mirrored.items(),
         )  # fmt: skip
         yield self._latency()
-        pubacks = CounterMetricFamily(
-            "mesh_gateway_pubacks", "Confirmations of the queues", labels=["outcome"]
-        )
-        for outcome, count in self._pending.pubacks.items():
-            pubacks.add_metric([outcome], count)
-        yield pubacks
+        for counts in self._counts:
+            yield counts.family()
         late = CounterMetricFamily("mesh_gateway_late_answers", "Answers nobody waited for")
         late.add_metric([], self._pending.late)
         yield late

@@ -15,14 +15,13 @@ from typing import Final, TypeVar
 import msgspec
 
 from gateway.meters import Meters
+from gateway.paths import PREFIX, SCORE, read
 from mesh import subjects, wire
 from mesh.records import AuthRecord, DeploymentRecord, EndpointRecord
 from mesh.routing import Split
 
 log = logging.getLogger("gateway.routes")
 
-PATH_PREFIX: Final = "/endpoints/"
-SCORE: Final = "/score"
 MIRROR: Final = "mirror"
 DEPTH_VALID_S: Final = 5.0
 _Record = TypeVar("_Record", bound=msgspec.Struct)
@@ -41,8 +40,9 @@ class Target:
     """A deployment as the hot path needs it: everything that can be, ready-made."""
 
     __slots__ = (
-        "deployment", "endpoint", "failed", "failed_until_s", "fields", "lane_shadow",
-        "lane_work", "meters", "read_headers", "reply_prefix", "stream", "timeout_s",
+        "deployment", "endpoint", "failed", "failed_until_s", "fields", "has_v2_body",
+        "lane_queued", "lane_shadow", "lane_work", "meters", "read_headers", "reply_prefix",
+        "speaks_v2", "stream", "timeout_s",
     )  # fmt: skip
 
     def __init__(
@@ -53,8 +53,11 @@ class Target:
         self.meters = meters
         self.timeout_s = record.spec.timeout_s
         self.read_headers = record.spec.mesh.read_headers
+        self.speaks_v2 = record.spec.speaks_v2
+        self.has_v2_body = record.spec.speaks_v2 or record.spec.takes_tensors
         self.fields = timing_fields(self.timeout_s)
         self.lane_work = subjects.work(endpoint, deployment, "interactive")
+        self.lane_queued = subjects.work(endpoint, deployment, "queued")
         self.lane_shadow = subjects.work(endpoint, deployment, "shadow")
         self.stream = subjects.work_stream(endpoint, deployment)
         self.reply_prefix = subjects.reply_prefix(endpoint, deployment, gateway)
@@ -86,7 +89,7 @@ class Route:
 
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
-        self.path = f"{PATH_PREFIX}{endpoint}{SCORE}".encode()
+        self.path = b"%b%b%b" % (PREFIX, endpoint.encode(), SCORE.encode())
         self.digests: tuple[bytes, ...] = ()
         self.targets: dict[str, Target] = {}
         self.split: Split | None = None
@@ -204,14 +207,15 @@ class RouteTable:
             target.failed_until_s = now_s + DEPTH_VALID_S
 
     def search(self, url: bytes, host: bytes) -> Route | None:
-        """Find the route of a URL that is no plain path of ours: a query, or a host of its own."""
-        path = url.partition(b"?")[0]
-        if path.startswith((b"http://", b"https://")):
-            host, _, rest = path.partition(b"://")[2].partition(b"/")
-            path = b"/" + rest
-        if path != SCORE.encode() or not self._domain:
-            return self.by_path.get(path)
-        name, _, rest = host.lower().partition(b".")
+        """Find the route of a URL that is not in `by_path`: v2, a query, a host of its own."""
+        place = read(url)
+        if not place.is_scoring:
+            return None
+        if place.endpoint is not None:
+            return self.by_name.get(place.endpoint.decode("latin-1"))
+        if not self._domain:
+            return None
+        name, _, rest = (host if place.host is None else place.host).lower().partition(b".")
         return self._by_host.get(name) if rest.partition(b":")[0] == self._domain else None
 
 

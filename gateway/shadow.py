@@ -1,7 +1,7 @@
 """Copies of live requests for a mirror deployment: sent after the live one is queued, and counted.
 
-What becomes of a copy never reaches the client: a full lane, no workers or a broken mirror only
-show in the counts. Ring: service.
+What becomes of a copy never reaches the client: a full lane, no workers, a mirror that is broken or
+does not speak the request's protocol only show in the counts. Ring: service.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Final
 
 from gateway.call import Call, new_request_id, request_fields
 from gateway.meters import Meters, MirrorOutcome
+from gateway.paths import is_v2
 from gateway.pending import Entry, Pending
 from gateway.routes import timing_fields
 from mesh import wire
@@ -48,13 +49,16 @@ class Shadows:
         if mirror is None:
             return
         target = mirror.target
+        if is_v2(call.path) and not target.speaks_v2:
+            target.meters.count_mirrored("unfit")
+            return
         copy = Copy(target.stream, self, target.meters)
         reply = f"{target.reply_prefix}{self._pending.number(copy)}"
         request_id = new_request_id()
         fields = (
             f"{wire.REQUEST_ID}: {request_id}\r\n{wire.MSG_ID}: {request_id}\r\n"
             f"{wire.SHADOW_OF}: {call.request_id}\r\n{self._timing}"
-            f"{request_fields(call.exchange, target)}"
+            f"{request_fields(call.exchange, call.path, target)}"
         )
         try:
             self._outlet.post(target.lane_shadow, call.exchange.body, reply, fields)

@@ -1,7 +1,7 @@
 """Every error the project raises on purpose, and the door foreign errors come in through.
 
 An error says *what failed*. What to do about it is decided elsewhere: HTTP statuses in
-`gateway.edge`, redelivery in `mesh.settle`, exit codes in `mesh.cli`. Ring: values.
+`mesh.statuses`, redelivery in `mesh.settle`, exit codes in `mesh.cli`. Ring: values.
 """
 
 from __future__ import annotations
@@ -109,6 +109,18 @@ class PoisonError(BackendError):
     """The request brought its runner down each time it was tried."""
 
     code = "poison"
+
+
+class CancelledRequestError(MeshError):
+    """The request was cancelled before it had an answer."""
+
+    code = "cancelled"
+
+
+class NotFinishedError(MeshError):
+    """The request has no result yet."""
+
+    code = "not_finished"
 
 
 class AnswerUnknownError(MeshError):

@@ -23,10 +23,11 @@ Role = Literal["gateway", "scaler", "worker", "admin"]
 ROLES: Final[tuple[Role, ...]] = ("gateway", "scaler", "worker", "admin")
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
-Count = Annotated[int, msgspec.Meta(ge=1, le=64)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=64)]
 Bytes = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 SecondsOrZero = Annotated[float, msgspec.Meta(ge=0)]
+SecondsOfADay = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 MIB: Final = 1 << 20
 GIB: Final = 1 << 30
 # What the broker takes in one message, less the room its headers need.
@@ -79,6 +80,7 @@ class GatewaySettings(Section, frozen=True, kw_only=True):
     cors_origins: list[str] = []
     access_log: bool = True
     drain_timeout_s: SecondsOrZero = 30.0
+    queued_timeout_s: SecondsOfADay = 3600.0
 
 
 class ScalerSettings(Section, frozen=True, kw_only=True):
@@ -91,10 +93,16 @@ class ScalerSettings(Section, frozen=True, kw_only=True):
 
 
 class WorkerSettings(Section, frozen=True, kw_only=True):
-    """The workers; host is where their metrics listen, each on a free port."""
+    """The workers; host and port are those of their metrics, a taken port becomes a free one.
+
+    `triton_server` is a program and `triton_backends` its folder of backends; empty: look for them.
+    """
 
     host: str = "127.0.0.1"
+    port: Port = 0
     drain_timeout_s: SecondsOrZero = 30.0
+    triton_server: str = ""
+    triton_backends: str = ""
 
 
 class SupervisorSettings(Section, frozen=True, kw_only=True):

@@ -88,8 +88,10 @@ class Hands:
 
     async def _launch(self, address: Address, generation: int, reason: str) -> None:
         instance = WorkerAddress(*address, f"g{generation}-{secrets.token_hex(4)}")
+        record = self._registry.generation(*address, generation)
+        device = record.spec.mesh.device if record is not None else "cpu"
         try:
-            self._launcher.launch(instance, generation)
+            self._launcher.launch(instance, generation, device)
         except LaunchError as exc:
             await self._memory.note_failed_launch(instance, generation, str(exc))
             return

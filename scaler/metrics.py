@@ -16,12 +16,17 @@ LABELS: Final = ("endpoint", "deployment")
 
 
 class DeploymentPicture(msgspec.Struct, frozen=True, kw_only=True):
-    """A deployment in numbers. `instances` by state; CPU in percent of one core, of all of them."""
+    """A deployment in numbers. `instances` by state; CPU in percent of one core, of all of them.
+
+    `wanted` instances are between `least` and `most`.
+    """
 
     endpoint: str
     deployment: str
     lanes: dict[str, int]
     wanted: int
+    least: int
+    most: int
     instances: Mapping[str, int]
     cpu_percent: float
     memory_bytes: int
@@ -35,6 +40,7 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
     deployments: tuple[DeploymentPicture, ...] = ()
     gateways: int = 0
     verbs: Mapping[tuple[str, str], int] = {}
+    scale_changes: Mapping[tuple[str, str, str], int] = {}
     leading: bool = False
 
 
@@ -52,6 +58,8 @@ class ScalerCollector(Collector):
         yield _instances(picture)
         for name, text, values in (
             ("mesh_instances_wanted", "Instances asked for", [d.wanted for d in _all(picture)]),
+            ("mesh_instances_min", "Fewest instances", [d.least for d in _all(picture)]),
+            ("mesh_instances_max", "Most instances", [d.most for d in _all(picture)]),
             (
                 "mesh_deployment_cpu_cores",
                 "CPU all instances use",
@@ -73,6 +81,7 @@ class ScalerCollector(Collector):
             yield _per_deployment(counter, picture, values)
         yield GaugeMetricFamily("mesh_gateways", "Gateways that live", picture.gateways)
         yield GaugeMetricFamily("mesh_scaler_leading", "1 while this one leads", picture.leading)
+        yield _scale_changes(picture)
         yield _verbs(picture)
         yield metrics.broker_connected(is_connected=self.is_connected())
 
@@ -113,6 +122,17 @@ def _instances(picture: Picture) -> Metric:
     for deployment in picture.deployments:
         for state, count in deployment.instances.items():
             family.add_metric([deployment.endpoint, deployment.deployment, state], count)
+    return family
+
+
+def _scale_changes(picture: Picture) -> Metric:
+    family = CounterMetricFamily(
+        "mesh_scale_changes",
+        "Changes of the number of instances by load",
+        labels=[*LABELS, "direction"],
+    )
+    for labels, count in picture.scale_changes.items():
+        family.add_metric(labels, count)
     return family
 
 

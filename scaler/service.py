@@ -20,7 +20,9 @@ from mesh.bus import Bucket, Bus
 from mesh.errors import BusError
 from mesh.events import Events
 from mesh.exits import Exit
+from mesh.gpus import Gpus
 from mesh.metrics import DISCOVERY_PATH, MetricsServer, new_registry
+from mesh.nvml import find_gpus
 from mesh.settings import Settings
 from mesh.streams import ensure_topology
 from mesh.tasks import end, wait_for
@@ -37,6 +39,7 @@ from scaler.memory import Memory
 from scaler.metrics import DeploymentPicture, Picture, ScalerCollector, count_states
 from scaler.observe import Observer
 from scaler.registry import Registry
+from scaler.situation import wanted
 from scaler.states import Address, States
 from scaler.targets import targets
 
@@ -44,13 +47,14 @@ log = logging.getLogger("scaler")
 
 LEASE: Final = "scaler"
 PICTURE_S: Final = 1.0
+GPUS_LIMIT_S: Final = 10.0
 
 
 class Scaler:
     """A scaler that leads while it holds the lease.
 
     `on_ready` is called with the metrics' address when it serves; `first_beats_s` is how long it
-    listens before it believes that no gateway lives.
+    listens before it believes that no gateway lives; `find_gpus` is asked once, at the start.
     """
 
     def __init__(
@@ -59,7 +63,10 @@ class Scaler:
         command: Command,
         on_ready: Callable[[str], None],
         first_beats_s: float = FIRST_BEATS_S,
+        find_gpus: Callable[[], Gpus] = find_gpus,
     ) -> None:
+        self._find_gpus = find_gpus
+        self._gpus = Gpus()
         self._first_beats_s = first_beats_s
         self._settings = settings
         self._command = command
@@ -73,6 +80,7 @@ class Scaler:
 
     async def run(self, stop: asyncio.Event) -> int:
         """Live until told to stop, or until another scaler leads; return the exit code."""
+        self._gpus = await look_for_gpus(self._find_gpus)  # before the lease, which is kept alive
         bus = await lifecycle.connect(self._settings, "scaler", "scaler")
         registry = new_registry()
         registry.register(self._collector)
@@ -147,6 +155,7 @@ class Scaler:
             stack.push_async_callback(keeper.hands.close)
             parts.observer.on_news(keeper.poke)
             depths = Depths(bus, parts.registry, parts.states, parts.observer)
+            depths.on_measured(parts.scaling.note_measured)
             keys = await Bucket.open(bus, subjects.KEYS_BUCKET)
             service = ManagementService(Desk(parts, depths, keys))
             painting = self._paint(parts, depths, keeper, service)
@@ -169,10 +178,12 @@ class Scaler:
         pace = Pace(first_s=own.restart_min_s, longest_s=own.restart_max_s)
         memory = Memory(observer, states, Events(bus), pace)
         stack.push_async_callback(memory.close)
-        launcher = ProcessLauncher(Path(self._settings.state_dir), self._command, memory.note_ended)
+        state_dir = Path(self._settings.state_dir)
+        launcher = ProcessLauncher(state_dir, self._command, memory.note_ended, self._gpus)
         stack.push_async_callback(launcher.close)
         launcher.adopt()
         parts = Parts(bus, registry, states, observer, memory)
+        parts.lacks = launcher.lacks
         parts.leads = lambda: lease.is_held and bus.is_connected
         return parts, launcher
 
@@ -185,6 +196,7 @@ class Scaler:
             self._collector.picture = Picture(
                 deployments=_deployments(parts, depths, keeper.hands.starts),
                 gateways=len(parts.observer.gateways.live()),
+                scale_changes=dict(parts.scaling.changes),
                 verbs=dict(service.answered),
                 leading=True,
             )
@@ -199,20 +211,34 @@ class Scaler:
             self._discovery.groups = targets(observer.gateways.live(), workers, self._url, machine)
 
 
+async def look_for_gpus(find: Callable[[], Gpus], limit_s: float = GPUS_LIMIT_S) -> Gpus:
+    """Ask for the GPUs in a thread; a driver that hangs has none."""
+    try:
+        async with asyncio.timeout(limit_s):
+            gpus = await asyncio.to_thread(find)
+    except TimeoutError:
+        gpus = Gpus(reason=f"NVML did not answer in {limit_s:g} s")
+    log.info("scaler.gpus found=%d %s", len(gpus.found), gpus.reason)
+    return gpus
+
+
 def _deployments(
     parts: Parts, depths: Depths, starts: Counter[Address]
 ) -> tuple[DeploymentPicture, ...]:
     now_s = asyncio.get_running_loop().time()
     pictures = []
     for stored in parts.registry.deployments():
-        spec = stored.record.spec
+        spec, scale = stored.record.spec, stored.record.spec.autoscale
+        count = wanted(stored.record, parts.states.get(spec.endpoint_name, spec.name))
         beats = parts.observer.fleet.fresh(spec.endpoint_name, spec.name, now_s)
         pictures.append(
             DeploymentPicture(
                 endpoint=spec.endpoint_name,
                 deployment=spec.name,
                 lanes=depths.lanes(spec.endpoint_name, spec.name),
-                wanted=spec.instance_count,
+                wanted=count,
+                least=scale.min_instances if scale else count,
+                most=scale.max_instances if scale else count,
                 instances=count_states(beat.state for beat in beats),
                 cpu_percent=sum(beat.cpu_percent for beat in beats),
                 memory_bytes=sum(beat.memory_bytes for beat in beats),

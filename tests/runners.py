@@ -10,6 +10,7 @@ from mesh.wire import LogLine
 from workers.exchange import Callbacks, Exit, Outcome, RunRequest
 from workers.launch import RunnerConfig
 from workers.pool import Pool
+from workers.scripts import ScriptRuntime
 from workers.supervise import RunnerProcess
 
 ECHO = "def init(): pass\ndef run(raw): return raw\n"
@@ -99,7 +100,7 @@ class Stage:
 
     async def pool(self, script: str, count: int = 1, **options) -> Pool:
         """A pool whose runners have booted."""
-        pool = Pool(self.config(script, **options), count, self.heard.callbacks)
+        pool = Pool(ScriptRuntime(self.config(script, **options), count), self.heard.callbacks)
         self._started.append(pool)
         await pool.start()
         return pool

@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -17,11 +17,13 @@ from mesh import artifacts, subjects
 from mesh.bus import Bucket, Bus
 from mesh.errors import BootError, NotFoundError
 from mesh.records import Artifact, DeploymentRecord
+from mesh.settings import Settings
+from mesh.spec.deployment import DeploymentSpec
 from mesh.subjects import CONFIG_BUCKET, WorkerAddress
 from workers.instance import Instance
-from workers.launch import RunnerConfig
-
-Say = Callable[[str], None]
+from workers.launch import NO_BYTECODE, RunnerConfig, Tensors
+from workers.runtime import Runtime, Say
+from workers.scripts import ScriptRuntime
 
 
 async def load_instance(bus: Bus, address: WorkerAddress, generation: int) -> Instance:
@@ -38,17 +40,23 @@ async def load_instance(bus: Bus, address: WorkerAddress, generation: int) -> In
     return Instance(bus, address, msgspec.json.decode(entry.value, type=DeploymentRecord))
 
 
-async def prepare(instance: Instance, cache_dir: Path, say: Say) -> RunnerConfig:
-    """Fetch code and model, and say how the runners are to be started.
+async def prepare(instance: Instance, settings: Settings, say: Say) -> Runtime:
+    """Fetch what the deployment consists of, and say how its runners are to be started.
 
     Raises:
-        BootError: the deployment has no scoring script, or it is not in its code folder.
+        BootError: something it needs is not there.
     """
-    spec, record = instance.record.spec, instance.record
+    fetch = Fetch(instance.bus, Path(settings.state_dir) / "workers" / "artifacts", say)
+    if instance.record.spec.speaks_v2:
+        return await _prepare_triton(instance.record, settings, fetch)
+    return await _prepare_script(instance.record, fetch)
+
+
+async def _prepare_script(record: DeploymentRecord, fetch: Fetch) -> Runtime:
+    spec = record.spec
     if spec.code_configuration is None or record.code is None:
         raise BootError("the deployment has no code_configuration")
-    code = await _fetch(instance.bus, record.code, cache_dir, say, "code")
-    code_dir = code / record.code.entry
+    code_dir = await fetch(record.code, "code") / record.code.entry
     script = code_dir / spec.code_configuration.scoring_script
     if not script.is_file():
         raise BootError(
@@ -57,21 +65,46 @@ async def prepare(instance: Instance, cache_dir: Path, say: Say) -> RunnerConfig
         )
     model_dir = ""
     if record.model is not None:
-        model_dir = str(await _fetch(instance.bus, record.model, cache_dir, say, "model"))
-    return RunnerConfig(
+        model_dir = str(await fetch(record.model, "model"))
+    config = RunnerConfig(
         python=spec.mesh.python or sys.executable,
         script=str(script),
         code_dir=str(code_dir),
         model_dir=model_dir,
-        env={"PYTHONDONTWRITEBYTECODE": "1", **spec.environment_variables},  # the folder is shared
+        env=NO_BYTECODE | spec.environment_variables,
         hard_timeout=spec.mesh.hard_timeout,
         run_limit_s=spec.timeout_s,
+        tensors=_tensors(spec),
     )
+    return ScriptRuntime(config, spec.worker_count)
 
 
-async def _fetch(bus: Bus, artifact: Artifact, cache_dir: Path, say: Say, what: str) -> Path:
-    started_s = time.monotonic()
-    path = await artifacts.fetch(bus, artifact, cache_dir)
-    facts = {"what": what, "bytes": artifact.size_bytes, "files": artifact.files}
-    say(f"fetched {json.dumps(facts)} in {time.monotonic() - started_s:.2f} s")
-    return path
+def _tensors(spec: DeploymentSpec) -> Tensors | None:
+    return Tensors(device=spec.mesh.device, model_name=spec.name) if spec.takes_tensors else None
+
+
+async def _prepare_triton(record: DeploymentRecord, settings: Settings, fetch: Fetch) -> Runtime:
+    if record.model is None:
+        raise BootError("the deployment has no model")
+    try:
+        from workers.triton import runtime  # noqa: PLC0415  # an extra, not everybody's
+    except ImportError as exc:
+        raise BootError(f"{exc.name} is missing: pip install 'serving-mesh[triton]'") from exc
+    repository = await fetch(record.model, "model") / record.model.entry
+    return await runtime.prepare(record.spec, repository, settings, fetch.say)
+
+
+class Fetch(NamedTuple):
+    """Fetches a deployment's folders from the artifact store, and says so."""
+
+    bus: Bus
+    cache_dir: Path
+    say: Say
+
+    async def __call__(self, artifact: Artifact, what: str) -> Path:
+        """Fetch one folder; return where it is."""
+        started_s = time.monotonic()
+        path = await artifacts.fetch(self.bus, artifact, self.cache_dir)
+        facts = {"what": what, "bytes": artifact.size_bytes, "files": artifact.files}
+        self.say(f"fetched {json.dumps(facts)} in {time.monotonic() - started_s:.2f} s")
+        return path

@@ -16,12 +16,14 @@ from prometheus_client.registry import Collector
 from mesh import metrics
 from mesh.subjects import Lane
 from mesh.tally import Histogram
+from mesh.wire import GpuFigures
 from workers.beat import Heart
 from workers.instance import Instance
 from workers.tally import WorkerTally
 
 # `mesh_instance` and not `instance`, which is Prometheus's own name for where it scraped.
 LABELS: Final = ("endpoint", "deployment", "mesh_instance", "generation")
+GPU_LABELS: Final = (*LABELS, "gpu", "gpu_name")
 
 
 class WorkerCollector(Collector):
@@ -65,8 +67,25 @@ class WorkerCollector(Collector):
             "mesh_worker_memory_bytes", "Resident memory of the instance", heartbeat.memory_bytes
         )
         yield self._backlogs()
+        if heartbeat.gpu is not None:
+            yield from self._device(heartbeat.gpu)
         yield self._redelivered()
         yield metrics.broker_connected(is_connected=self._bus.is_connected)
+
+    def _device(self, gpu: GpuFigures) -> Iterable[Metric]:
+        """How busy the instance's GPU is, all processes on it together."""
+        figures: dict[str, float] = {
+            "memory_bytes": gpu.memory_bytes,
+            "memory_total_bytes": gpu.memory_total_bytes,
+        }
+        texts = {"memory_bytes": "Memory in use on the GPU", "memory_total_bytes": "Memory it has"}
+        if gpu.percent is not None:
+            figures["utilization_ratio"] = gpu.percent / 100
+            texts["utilization_ratio"] = "Share of the last moments in which the GPU worked"
+        for name, value in figures.items():
+            family = GaugeMetricFamily(f"mesh_gpu_{name}", texts[name], labels=GPU_LABELS)
+            family.add_metric([*self._values, gpu.uuid, gpu.name], value)
+            yield family
 
     def _outcomes(self) -> Metric:
         family = CounterMetricFamily(

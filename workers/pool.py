@@ -17,8 +17,7 @@ import msgspec
 from mesh.backoff import backoff_s
 from mesh.errors import BootError
 from workers.exchange import Callbacks, Exit, Outcome, RunRequest
-from workers.launch import RunnerConfig
-from workers.supervise import RunnerProcess
+from workers.runtime import Runner, Runtime
 
 log = logging.getLogger("workers.pool")
 
@@ -41,18 +40,18 @@ def _log_end(keeper: asyncio.Task[None]) -> None:
 
 
 class Pool:
-    """WORKER_COUNT runner processes that serve as one. Each request ends exactly once.
+    """Runners that serve as one, kept alive. Each request ends exactly once.
 
     `failure` says why the last start failed while some runner is down for it; `boot_failures`
     counts such starts in a row.
     """
 
-    def __init__(self, config: RunnerConfig, count: int, callbacks: Callbacks) -> None:
-        self._config = config
-        self._count = count
+    def __init__(self, runtime: Runtime, callbacks: Callbacks) -> None:
+        self._runtime = runtime
+        self._count = runtime.count
         self._callbacks = callbacks
         self._loop = asyncio.get_running_loop()
-        self._runners: list[RunnerProcess] = []
+        self._runners: list[Runner] = []
         self._waiting: deque[RunRequest] = deque()
         self._keepers: list[asyncio.Task[None]] = []
         self.failure = ""
@@ -79,8 +78,8 @@ class Pool:
 
     @property
     def pids(self) -> list[int]:
-        """The runner processes."""
-        return [runner.pid for runner in self._runners]
+        """The processes of all runners."""
+        return [pid for runner in self._runners for pid in runner.pids]
 
     async def start(self) -> None:
         """Start all runners and wait until each has booted; from then on keep them alive.
@@ -103,15 +102,15 @@ class Pool:
         for keeper in self._keepers:
             keeper.add_done_callback(_log_end)
 
-    def _spawn(self, on_gone: Callable[[], None]) -> RunnerProcess:
+    def _spawn(self, on_gone: Callable[[], None]) -> Runner:
         def on_exit(exit_: Exit) -> None:
             on_gone()
             self._settle(exit_)
 
         callbacks = Callbacks(self._on_result, self._callbacks.on_log, on_exit, self._on_room)
-        return RunnerProcess.start(self._config, callbacks)
+        return self._runtime.start(callbacks)
 
-    async def _keep(self, runner: RunnerProcess, gone: asyncio.Event) -> None:
+    async def _keep(self, runner: Runner, gone: asyncio.Event) -> None:
         """Keep one runner's place taken: after each end start another, later each time."""
         crashes = 0
         while True:
@@ -122,7 +121,7 @@ class Pool:
             runner, gone = await self._replace(crashes)
             self.restarts += 1
 
-    async def _replace(self, crashes: int) -> tuple[RunnerProcess, asyncio.Event]:
+    async def _replace(self, crashes: int) -> tuple[Runner, asyncio.Event]:
         while True:
             await asyncio.sleep(restart_delay_s(crashes))
             gone = asyncio.Event()
@@ -153,8 +152,8 @@ class Pool:
         else:
             runner.submit(request)
 
-    def _pick(self) -> RunnerProcess | None:
-        picked: RunnerProcess | None = None
+    def _pick(self) -> Runner | None:
+        picked: Runner | None = None
         for runner in self._runners:
             if runner.room and (picked is None or runner.outstanding < picked.outstanding):
                 picked = runner

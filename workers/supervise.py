@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 from collections import deque
 from typing import Final, NamedTuple
@@ -17,7 +16,7 @@ from mesh.errors import BootError
 from mesh.exits import signal_name
 from mesh.wire import LogLine
 from workers.channel import Channel
-from workers.console import ConsolePipe
+from workers.child import Child
 from workers.exchange import Callbacks, Cause, Exit, Outcome, RunRequest, outcome, request_head
 from workers.launch import RunnerConfig, spawn
 from workers.runner import frames
@@ -45,14 +44,9 @@ class RunnerProcess:
         self._on_result, self._on_log, self._on_exit, self._on_room = callbacks
         self._loop = asyncio.get_running_loop()
         spawned = spawn(config)
-        self._process, self._cell = spawned.process, spawned.cell
+        self._cell = spawned.cell
         self._channel = Channel(spawned.sock, self._take, self._on_silence, self._on_room)
-        self._pipes = [
-            ConsolePipe(spawned.process.stdout, "stdout", self._on_line),
-            ConsolePipe(spawned.process.stderr, "stderr", self._on_line),
-        ]
-        self._pidfd = os.pidfd_open(self._process.pid)
-        self._loop.add_reader(self._pidfd, self._end)
+        self._child = Child(spawned.process, self._on_line, self._on_end)
         self._handed: dict[int, _Handed] = {}
         self._chunks: dict[int, int] = {}
         self._cancelled: set[int] = set()
@@ -64,8 +58,7 @@ class RunnerProcess:
         self._booted: asyncio.Future[None] = self._loop.create_future()
         self._booted.add_done_callback(asyncio.Future.exception)  # nobody may be waiting
         self._boot_timer = self._loop.call_later(config.boot_timeout_s, self._give_up_boot)
-        self._gone = asyncio.Event()
-        self.pid = self._process.pid
+        self.pid = self._child.pid
         self.is_ready = False
         self.mean_run_s = 0.0
 
@@ -80,6 +73,11 @@ class RunnerProcess:
 
     def __repr__(self) -> str:
         return f"<RunnerProcess {self.pid} handed={len(self._handed)} ahead={self._ahead}>"
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The process whose CPU and memory are the instance's."""
+        return (self.pid,)
 
     @property
     def outstanding(self) -> int:
@@ -165,7 +163,7 @@ class RunnerProcess:
 
     def _on_silence(self) -> None:
         """It has closed its socket: it is leaving, unless threads of the user's keep it."""
-        if not self._gone.is_set():
+        if not self._child.gone.is_set():
             self._loop.call_later(LINGER_S, self.kill)
 
     def sweep(self, now_s: float) -> None:
@@ -190,16 +188,15 @@ class RunnerProcess:
 
     def kill(self, cause: Cause = "killed") -> None:
         """End the process and whatever it has started; `on_exit` follows."""
-        if not self._gone.is_set():
+        if not self._child.gone.is_set():
             self._cause = self._cause or cause
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, signal.SIGKILL)
+            self._child.kill()
 
     def _abort(self, cause: Cause) -> None:
         """End the process, but let it say first where every thread of it is."""
         if self._cause is None:
             self._cause = cause
-            os.kill(self.pid, signal.SIGABRT)
+            self._child.send(signal.SIGABRT)
             self._loop.call_later(ABORT_S, self.kill)
 
     def _give_up_boot(self) -> None:
@@ -209,28 +206,24 @@ class RunnerProcess:
 
     async def close(self, grace_s: float) -> None:
         """Let it finish what it was handed and leave; kill it after `grace_s` seconds."""
-        if not self._gone.is_set():
+        gone = self._child.gone
+        if not gone.is_set():
             self._cause = self._cause or "closed"
             self._channel.send(frames.head(frames.STOP))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(grace_s if self.is_ready else 0):
-                    await self._gone.wait()
+                    await gone.wait()
             self.kill()
-        await self._gone.wait()
+        await gone.wait()
 
-    def _end(self) -> None:
+    def _on_end(self, code: int) -> None:
         """The process has ended: deliver all it said, then tell how it ended."""
-        self.kill("crashed")  # what it started and left behind; its pid is still taken
+        self._cause = self._cause or "crashed"
         self.is_ready = False  # before the last results: they free room for more
         self._channel.close()
-        for pipe in self._pipes:
-            pipe.close()
         self._boot_timer.cancel()
-        self._loop.remove_reader(self._pidfd)
-        os.close(self._pidfd)
         self.is_ready = False
-        self._gone.set()
-        how = _describe(self._process.wait())
+        how = _describe(code)
         if not self._booted.done():
             error = self._boot_error or self._boot_failure(how)
             self._cause = self._cause if self._cause in ("closed", "killed") else "boot"

@@ -4,8 +4,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from statistics import quantiles
 
-from load import Outcome
 from rich.table import Table
+
+from examples.demo.load import Outcome
+from examples.stage import new_table
 
 MOST_OFF_POINTS = 0.5
 
@@ -66,10 +68,3 @@ def mirror_complaints(
         yield f"{sent:.0f} of {requests} requests were copied instead of {percent} %"
     if sum(answered.values()) != copied.get("copied", 0):
         yield f"{copied.get('copied', 0):.0f} copies were queued, but {dict(answered)}"
-
-
-def new_table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold")
-    for position, column in enumerate(columns):
-        table.add_column(column, justify="right" if position else "left")
-    return table

@@ -199,6 +199,16 @@ class Bus:
         with translate(FOREIGN, subject=subject):
             return await self._client.subscribe(subject, queue, cb=callback, pending_bytes_limit=0)
 
+    async def leave(self, subscription: Subscription) -> None:
+        """End a subscription once all that was sent to us is delivered; a broker away sends none.
+
+        Raises:
+            BusError: the broker went away meanwhile.
+        """
+        if self._client.is_connected:
+            with translate(FOREIGN):
+                await asyncio.wait_for(subscription.drain(), API_TIMEOUT_S)
+
     def new_inbox(self) -> str:
         """A subject that only this connection's role may listen on."""
         return str(self._client.new_inbox())

@@ -1,10 +1,9 @@
-"""`mesh up | down | status | nats env`: the mesh on this machine."""
+"""`mesh up | down | status`: the mesh on this machine."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +20,6 @@ from mesh.cli.output import console, new_table, show
 from mesh.cli.progress import Waiting
 from mesh.cli.session import with_mesh
 from mesh.cli.views import deployment_list, endpoint_list, fields
-from mesh.connect import broker_access
 from mesh.embedded.daemon import run_detached, run_here
 from mesh.embedded.down import stop_mesh
 from mesh.embedded.folder import MeshRecord, ProgramView, StateFolder
@@ -34,7 +32,7 @@ FLAGS: Final = (
     ("--state-dir", "state_dir", "Folder for everything the mesh keeps."),
     ("--host", "gateway.host", "Where the gateway listens."),
     ("--port", "gateway.port", "Port of the gateway; 0 takes a free one."),
-    ("--gateways", "gateway.count", "How many gateway processes."),
+    ("--gateways", "gateway.count", "How many gateway processes; 0: they run elsewhere."),
     ("--nats-url", "nats.url", "Use this nats-server instead of an embedded one."),
     ("--nats-port", "nats.port", "Port of the embedded nats-server; 0 takes a free one."),
     ("--log-level", "log.level", "debug, info, warning or error."),
@@ -129,25 +127,6 @@ def status(ctx: click.Context, *, options: Options) -> None:
     show(found, options, lambda: _status_page(found))
     if found.mesh is None:
         ctx.exit(UNREACHABLE)
-
-
-@click.group()
-def nats() -> None:
-    """What the nats command-line tool needs to join in."""
-
-
-@nats.command()
-@STATE_DIR
-def env(*, state_dir: str | None) -> None:
-    """Print exports for the nats tool: eval "$(mesh nats env)".
-
-    The user is the admin, who may do everything.
-    """
-    access = broker_access(state_dir)
-    values = {"NATS_URL": access.url, "NATS_USER": access.user, "NATS_PASSWORD": access.password}
-    for name, value in values.items():
-        if value:
-            click.echo(f"export {name}={shlex.quote(value)}")
 
 
 def _folder(chosen: str | None) -> StateFolder:

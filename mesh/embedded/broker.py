@@ -24,10 +24,11 @@ from mesh.access import sign_in
 from mesh.address import family_of, host_and_port
 from mesh.bus import NoRespondersError
 from mesh.embedded.child import Facts, Launched, NotStartedError
+from mesh.embedded.configuration import server_configuration
 from mesh.embedded.folder import BrokerRecord, StateFolder
-from mesh.embedded.permissions import authorization
 from mesh.embedded.reaper import Reaper
 from mesh.errors import BusError
+from mesh.program import known_users
 from mesh.settings import ROLES, BrokerAccess, NatsSettings, NatsUser, Role
 
 LOG_SIZE_BYTES: Final = 16 << 20
@@ -68,23 +69,12 @@ def is_free(host: str, port: int) -> bool:
 def configuration(
     nats: NatsSettings, folder: StateFolder, users: dict[Role, NatsUser], port: int
 ) -> dict[str, Any]:
-    """Return the server's configuration; JSON is a form of it that the server reads."""
-    interval = f"{nats.sync_interval_s:g}s" if nats.sync_interval_s else "always"
-    return {
-        "server_name": "serving-mesh",
-        "host": nats.host,
+    """Return the embedded server's configuration."""
+    return server_configuration(nats, users, str(folder.nats)) | {
         "port": port or -1,
-        "max_payload": nats.max_payload_bytes,
         "log_file": str(folder.logs / "nats-server.log"),
         "log_size_limit": LOG_SIZE_BYTES,
         "ports_file_dir": str(folder.run / "ports"),
-        "jetstream": {
-            "store_dir": str(folder.nats),
-            "max_file_store": nats.max_file_store_bytes,
-            "max_memory_store": nats.max_memory_store_bytes,
-            "sync_interval": interval,
-        },
-        "authorization": authorization(users),
     }
 
 
@@ -155,8 +145,7 @@ def external_record(nats: NatsSettings, everybody: NatsUser) -> BrokerRecord:
         nats: its address, and a user for each role if the server knows them.
         everybody: the user of the roles that `nats` names none for.
     """
-    users: dict[Role, NatsUser] = dict.fromkeys(ROLES, everybody) if everybody.user else {}
-    return BrokerRecord(url=nats.url, embedded=False, users=users | nats.users)
+    return BrokerRecord(url=nats.url, embedded=False, users=known_users(nats, everybody).users)
 
 
 async def check(access: BrokerAccess, timeout_s: float) -> None:

@@ -17,6 +17,8 @@ ARTIFACTS: Final = f"OBJ_{subjects.ARTIFACTS_BUCKET}"
 # A management call may take minutes (a traffic change waits for every gateway); its caller's
 # inbox may have any name, so the answer is allowed by the question.
 ANSWERS: Final = {"max": 16, "expires": "30m"}
+# A producer's inbox may have any name too; one answer, within the longest deadline there is.
+INVOKED: Final = {"max": 1, "expires": "6m"}
 
 Permissions = dict[str, Any]
 
@@ -26,9 +28,13 @@ def permissions(role: Role) -> Permissions:
     own_inbox = f"{inbox_prefix(role)}.>"
     match role:
         case "gateway":
-            return _limited(
-                _gateway_publishes(), [subjects.reply_wildcard("*"), subjects.DEPTHS, own_inbox]
-            )
+            hears = [
+                subjects.reply_wildcard("*"),
+                subjects.DEPTHS,
+                subjects.INVOKES,
+                own_inbox,
+            ]
+            return _limited(_gateway_publishes(), hears) | {"allow_responses": INVOKED}
         case "worker":
             return _limited(_worker_publishes(), [subjects.CANCELS, own_inbox])
         case "scaler":
@@ -70,6 +76,13 @@ def _gateway_publishes() -> list[str]:
         subjects.GATEWAY_HEARTBEATS,
         subjects.CANCELS,
         subjects.TRAFFIC,
+        subjects.RESULTS,
+        subjects.JOBS,
+        f"$JS.API.CONSUMER.MSG.NEXT.{subjects.INGRESS_STREAM}.{subjects.INGRESS_CONSUMER}",
+        f"$JS.API.CONSUMER.INFO.{subjects.INGRESS_STREAM}.{subjects.INGRESS_CONSUMER}",
+        f"$JS.ACK.{subjects.INGRESS_STREAM}.>",
+        f"$JS.API.DIRECT.GET.{subjects.RESULTS_STREAM}.>",
+        f"$JS.API.DIRECT.GET.{subjects.JOBS_STREAM}.>",
         # A stream's name is one token, so work queues cannot be named by a wildcard alone.
         "$JS.API.STREAM.MSG.DELETE.*",
         "$JS.API.STREAM.MSG.GET.*",
@@ -85,6 +98,7 @@ def _worker_publishes() -> list[str]:
         subjects.EVENTS,
         subjects.SHADOWS,
         subjects.DEAD,
+        subjects.RESULTS,
         "$JS.API.CONSUMER.MSG.NEXT.*.*",
         "$JS.API.CONSUMER.INFO.*.*",
         "$JS.ACK.>",
@@ -100,6 +114,8 @@ def _scaler_publishes() -> list[str]:
     return [
         subjects.EVENTS,
         subjects.DEPTHS,
+        subjects.SCALES,
+        subjects.ENQUEUES,  # what a deleted deployment leaves is queued anew
         "$JS.API.>",
         "$JS.ACK.>",
         "$JS.FC.>",

@@ -165,7 +165,7 @@ class Mesh:
     async def _start_all(self, programs: Programs) -> None:
         nats = self._settings.nats
         if nats.url:
-            await check(self._broker.access("admin"), nats.connect_timeout_s)
+            await check(self._broker.access("scaler"), nats.connect_timeout_s)
             self._folder.write("nats", self._broker, mode=0o600)
         else:
             await self._start_broker()

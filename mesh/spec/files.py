@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from mesh.spec.deployment import DeploymentSpec
 from mesh.spec.deployment_rules import reference_rule
+from mesh.spec.repository import repository_problem
 from mesh.spec.violation import Path, Violation
 
 RELATIVE: Final[tuple[tuple[str, ...], ...]] = (
@@ -47,9 +48,12 @@ def _is_command(path: tuple[str, ...], text: str) -> bool:
 def missing_files(spec: DeploymentSpec) -> Iterator[Violation]:
     """Yield what a deployment names and is not there."""
     model, code = spec.model, spec.code_configuration
-    if model is not None and not reference_rule(model.path) and not _exists(model.path):
-        yield Violation(("model", "path"), model.path, "there is no such file or folder")
-    if code is None or not code.code or reference_rule(code.code):
+    if model is not None and not reference_rule(model.path):
+        if not _exists(model.path):
+            yield Violation(("model", "path"), model.path, "there is no such file or folder")
+        elif spec.speaks_v2 and (problem := repository_problem(model.path)):
+            yield Violation(("model", "path"), model.path, problem)
+    if spec.speaks_v2 or code is None or not code.code or reference_rule(code.code):
         return
     folder: Path = ("code_configuration", "code")
     if not _exists(code.code):

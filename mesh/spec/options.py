@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+Device = Literal["cpu", "cuda"]
+
 
 class QueueOptions(
     Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
@@ -22,6 +24,20 @@ class QueueOptions(
         Literal["file", "memory"],
         Meta(description="Where it is kept; memory is faster and lost with the broker."),
     ] = "file"
+
+
+class TritonOptions(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """How a `triton_model` is served."""
+
+    url: Annotated[
+        str | None,
+        Meta(
+            description="gRPC address of a running Triton server, `grpc://host:port`, that serves "
+            "the models of `model.path`. Default: each instance starts a server of its own."
+        ),
+    ] = None
 
 
 class MeshOptions(
@@ -50,3 +66,17 @@ class MeshOptions(
         Meta(description="Seconds a stopping instance may finish what it has begun."),
     ] = None
     queue: Annotated[QueueOptions, Meta(description="The work queue.")] = QueueOptions()
+    triton: Annotated[TritonOptions, Meta(description="How a `triton_model` is served.")] = (
+        TritonOptions()
+    )
+    device: Annotated[
+        Device,
+        Meta(description="`cuda` gives each instance one GPU; `cpu` hides them from the script."),
+    ] = "cpu"
+    inputs: Annotated[
+        Literal["text", "tensors"],
+        Meta(
+            description="What run() is given: the body as text, or the tensors of an inference "
+            "request (Open Inference Protocol v2) as arrays by name: numpy's, cupy's with `cuda`."
+        ),
+    ] = "text"

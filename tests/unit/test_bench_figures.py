@@ -58,6 +58,26 @@ def test_one_connection_is_judged_by_added_latency() -> None:
     assert "c1.floor" not in found
 
 
+def test_triton_is_a_pair_of_its_own() -> None:
+    """The same repository without and with the mesh; it is no peer of the others."""
+    samples = [
+        sample("mesh", 0, 32, 400.0),
+        sample("kserve", 0, 32, 200.0),
+        sample("triton", 0, 1, 1000.0, p50_ms=0.5),
+        sample("triton", 0, 32, 4000.0),
+        sample("mesh-triton", 0, 1, 500.0, p50_ms=1.5),
+        sample("mesh-triton", 0, 32, 1000.0),
+    ]
+
+    found = {name: value.median for name, value in ratios(Samples(samples)).items()}
+
+    assert found == {
+        "c32.best_peer": 2.0,
+        "triton.added_p50_ms": 1.0,
+        "triton.c32_throughput": 0.25,
+    }
+
+
 def test_nothing_is_claimed_without_our_own_figures() -> None:
     """A run of the floor alone has no ratios."""
     assert ratios(Samples([sample("floor", 0, 32, 1000.0)])) == {}
@@ -88,6 +108,7 @@ def test_nested_groups_by_connections() -> None:
         pytest.param(["python", "-m", "gateway", "--settings", "x"], "gateway", id="module"),
         pytest.param(["python", "/somewhere/bin/mesh", "up"], "mesh", id="script"),
         pytest.param(["nats-server", "-c", "x"], "nats-server", id="executable"),
+        pytest.param(["/bin/tritonserver", "--repository=/a/b"], "tritonserver", id="option"),
         pytest.param([], "gone", id="ended"),
     ],
 )

@@ -16,7 +16,13 @@ from mesh import streams, subjects, wire
 from mesh.bus import Bucket, Bus, Message
 from mesh.records import AuthRecord, DeploymentRecord, EndpointRecord
 from mesh.settings import GatewaySettings
-from mesh.spec.deployment import DeploymentSpec, MeshOptions, QueueOptions, RequestSettings
+from mesh.spec.deployment import (
+    DeploymentSpec,
+    MeshOptions,
+    ModelSpec,
+    QueueOptions,
+    RequestSettings,
+)
 from mesh.spec.endpoint import EndpointSpec
 from tests.integration.gateway.bench import Bench
 from tests.rawhttp import Answer, Client
@@ -80,12 +86,19 @@ class Mesh:
             await self.beats.next()
 
     async def deploy(
-        self, name: str, *, timeout_ms: int = 5000, max_messages: int = 100, **options: object
+        self,
+        name: str,
+        *,
+        model: ModelSpec | None = None,
+        timeout_ms: int = 5000,
+        max_messages: int = 100,
+        **options: object,
     ) -> None:
         """Write a deployment and create its queue."""
         spec = DeploymentSpec(
             name=name,
             endpoint_name=self.endpoint,
+            model=model,
             request_settings=RequestSettings(request_timeout_ms=timeout_ms),
             mesh=MeshOptions(queue=QueueOptions(max_messages=max_messages), **options),
         )
@@ -96,6 +109,11 @@ class Mesh:
     async def work(self, name: str, answer=echo, lane: str = "interactive") -> StubWorker:
         """Let a stub worker serve a deployment."""
         return await StubWorker(self.bus, self.endpoint, name, answer).start(lane)
+
+    async def another_gateway(self) -> None:
+        """Go on with a gateway of its own connection."""
+        url = f"nats://{self.bus.url}"
+        self.gateway, self.beats = await open_gateway(self.bus, url, self._stack)
 
     async def client(self) -> Client:
         client = await Client.open(self.port)
@@ -110,6 +128,20 @@ class Mesh:
         )
 
 
+async def open_gateway(
+    bus: Bus, url: str, stack: contextlib.AsyncExitStack, **settings: object
+) -> tuple[Gateway, Beats]:
+    """Start a gateway; `bus` hears its heartbeats."""
+    gateway_bus = await Bus.connect(url, name="gateway")
+    stack.push_async_callback(gateway_bus.close)
+    gateway = Gateway(gateway_bus, GatewaySettings(port=0, drain_timeout_s=1, **settings))
+    beats = Beats()
+    await bus.subscribe(subjects.gateway_heartbeat(gateway.name), beats.take)
+    await gateway.open(bind("127.0.0.1", 0))
+    stack.push_async_callback(gateway.close)
+    return gateway, beats
+
+
 @pytest.fixture
 async def open_mesh() -> AsyncIterator[Callable[..., Mesh]]:
     """Make a mesh on a broker: `await open_mesh(url, **gateway settings)`."""
@@ -119,13 +151,7 @@ async def open_mesh() -> AsyncIterator[Callable[..., Mesh]]:
             bus = await Bus.connect(url, name="test")
             stack.push_async_callback(bus.close)
             await streams.ensure_topology(bus)
-            gateway_bus = await Bus.connect(url, name="gateway")
-            stack.push_async_callback(gateway_bus.close)
-            gateway = Gateway(gateway_bus, GatewaySettings(port=0, drain_timeout_s=1, **settings))
-            beats = Beats()
-            await bus.subscribe(subjects.gateway_heartbeat(gateway.name), beats.take)
-            await gateway.open(bind("127.0.0.1", 0))
-            stack.push_async_callback(gateway.close)
+            gateway, beats = await open_gateway(bus, url, stack, **settings)
             return Mesh(bus, gateway, beats, stack)
 
         yield make

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from mesh import wire
+from mesh.clock import BrokerClock
 from mesh.subjects import WorkerAddress
-from workers.clock import BrokerClock
 from workers.pull import read_delivery
 from workers.work import Malformed, Work, begin_by_s, decode
 

@@ -197,9 +197,9 @@ def test_a_broken_rule_inside_a_mapping_names_its_line(
         ),
         pytest.param(
             "path: model",
-            "path: model\n  type: triton_model",
-            "file.yml:6: model.type: 'triton_model': not supported yet",
-            id="triton",
+            "path: model\n  type: mlflow_model",
+            "file.yml:6: model.type: 'mlflow_model': not supported yet",
+            id="mlflow",
         ),
         pytest.param(
             "score.py",
@@ -356,7 +356,6 @@ def test_a_kubernetes_deployment_is_read_with_a_warning_for_what_is_not_acted_on
         "instance_type",
         "request_settings.max_queue_wait_ms",
         "resources",
-        "scale_settings",
     ]
 
 

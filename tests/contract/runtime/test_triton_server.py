@@ -1,0 +1,90 @@
+"""What is Triton's own: how a server of ours starts, fails and is cleaned up after."""
+
+import json
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psutil
+import pytest
+from msgspec.structs import replace
+
+from mesh.errors import BootError
+from tests.contract.runtime.conftest import REFUSED, Triton
+from workers.triton.launch import SHARED_MEMORY
+
+pytestmark = pytest.mark.foreign
+
+STUB_DIES = -4.0
+
+
+@pytest.fixture
+async def triton(tmp_path: Path) -> AsyncIterator[Triton]:
+    """A repository of one model."""
+    triton = Triton(tmp_path)
+    await triton.prepare()
+    yield triton
+    await triton.close()
+
+
+async def test_a_models_refusal_is_an_answer_in_tritons_words(triton: Triton):
+    """The status and the body of its own HTTP server."""
+    pool = await triton.started()
+
+    refused = await triton.call(pool, REFUSED)
+
+    assert refused.status == 500
+    assert json.loads(refused.body) == {"error": "no negatives, please"}
+
+
+async def test_a_python_model_that_dies_is_a_crash(triton: Triton):
+    """Triton would say no for ever: a new server is started, the request had begun."""
+    pool = await triton.started()
+    request = triton.request(STUB_DIES)
+
+    pool.submit(request)
+    ended = await triton.heard.exit()
+    await triton.heard.until(lambda: pool.is_ready)
+    after = await triton.call(pool, 1.0)
+
+    assert (ended.cause, ended.started) == ("crashed", {request.number})
+    assert "Stub process 'echo_0' is not healthy" in ended.reason
+    assert after.status == 200
+
+
+async def test_processes_are_the_server_and_its_stubs(triton: Triton):
+    """The memory of Python models is in the stubs."""
+    pool = await triton.started()
+
+    assert len(pool.pids) == 2
+
+
+async def test_a_server_that_does_not_start_says_its_last_words(triton: Triton):
+    """Here it does not like an option."""
+    triton.config = replace(triton.config, arguments=("--grpc-infer-allocation-pool-size=x",))
+
+    with pytest.raises(BootError, match=r"(?s)exit code 1 before its models were ready.*Got x"):
+        await triton.started()
+
+
+async def test_a_boot_that_takes_too_long_is_ended(triton: Triton):
+    """It says so, and nothing is left."""
+    triton.config = replace(triton.config, boot_timeout_s=0.05)
+
+    with pytest.raises(BootError, match=r"does not answer after 0\.05 s"):
+        await triton.started()
+
+    assert triton.pools[0].pids == []
+
+
+async def test_a_killed_server_leaves_no_shared_memory(triton: Triton):
+    """Its Python models' regions outlive it; they are removed."""
+    pool = await triton.started()
+    command = " ".join(psutil.Process(pool.pids[0]).cmdline())
+    region = re.search(r"shm-region-prefix-name=(\S+)", command).group(1)
+    before = list(SHARED_MEMORY.glob(f"{region}*"))
+
+    await pool.close(0.0)
+
+    assert before
+    assert not list(SHARED_MEMORY.glob(f"{region}*"))

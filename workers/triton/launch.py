@@ -1,0 +1,136 @@
+"""Starting a tritonserver: its command, its environment, its port. Ring: adapter."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import msgspec
+
+from mesh.errors import BootError
+from mesh.process import die_with_parent
+from workers.launch import inherited
+
+HOST: Final = "127.0.0.1"
+SHARED_MEMORY: Final = Path("/dev/shm")  # where the python backend keeps its regions
+
+
+class TritonConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What a server runs.
+
+    Its shapes: `server` the binary, `backends` and `repository` folders, `paths` what its libraries
+    and the Python of its models are found by, `env` the deployment's variables, `arguments` more
+    of the command line.
+    """
+
+    server: str
+    backends: str
+    repository: str
+    paths: dict[str, str] = {}
+    env: dict[str, str] = {}
+    arguments: tuple[str, ...] = ()
+    boot_timeout_s: float = 600.0
+
+
+class Spawned(NamedTuple):
+    """A started server. `port` is bound as long as it is open, so that nobody else takes it."""
+
+    process: subprocess.Popen[bytes]
+    port: socket.socket
+    region: str
+
+    @property
+    def address(self) -> str:
+        """Where its gRPC is."""
+        return f"{HOST}:{self.port.getsockname()[1]}"
+
+
+def command(config: TritonConfig, port: int, region: str) -> list[str]:
+    """Return the command line. All models are loaded; one that fails is told over gRPC."""
+    return [
+        config.server,
+        f"--model-repository={config.repository}",
+        f"--backend-directory={config.backends}",
+        "--model-control-mode=explicit",
+        "--load-model=*",
+        "--exit-on-error=false",
+        f"--grpc-address={HOST}",
+        f"--grpc-port={port}",
+        "--reuse-grpc-port=true",
+        "--allow-http=false",
+        "--allow-metrics=false",
+        f"--backend-config=python,shm-region-prefix-name={region}",
+        *config.arguments,
+    ]
+
+
+def server_env(config: TritonConfig, host: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of the server and its models; the deployment's own paths come first.
+
+    Not so PATH: which `python3` is found first decides what packages models have.
+
+    Args:
+        config: the deployment's part.
+        host: the worker's own environment, of which only harmless names pass.
+    """
+    env = inherited(host) | config.env
+    for name, paths in config.paths.items():
+        both = (paths, env.get(name)) if name == "PATH" else (env.get(name), paths)
+        env[name] = os.pathsep.join(filter(None, both))
+    return env
+
+
+def spawn(config: TritonConfig) -> Spawned:
+    """Start a server.
+
+    Raises:
+        BootError: the binary cannot be run.
+    """
+    region = f"mesh-{uuid.uuid4().hex[:12]}-"
+    port = reserve_port()
+    try:
+        process = subprocess.Popen(
+            command(config, port.getsockname()[1], region),
+            env=server_env(config, os.environ),
+            cwd=config.repository,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            preexec_fn=die_with_parent(),  # noqa: PLW1509  # takes no lock
+            start_new_session=True,  # it is stopped together with the stubs of its Python models
+        )
+    except OSError as exc:
+        port.close()
+        raise BootError(f"cannot start Triton '{config.server}': {exc.strerror}") from exc
+    return Spawned(process, port, region)
+
+
+def reserve_port() -> socket.socket:
+    """Bind a free port without listening: the server shares it, nobody else gets it."""
+    port = socket.socket()
+    port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    port.bind((HOST, 0))
+    return port
+
+
+def clean_up(spawned: Spawned) -> None:
+    """Give back what a server that has ended leaves: its port, its models' shared memory."""
+    spawned.port.close()
+    for path in SHARED_MEMORY.glob(f"{spawned.region}*"):
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def family(pid: int) -> list[int]:
+    """Return a process and its children, which here are the stubs of Python models."""
+    pids = [pid]
+    with contextlib.suppress(OSError):  # it ends while we look
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            pids += [int(child) for child in (task / "children").read_text().split()]
+    return pids
