@@ -84,8 +84,8 @@ class Scaling:
         """Forget every deployment but these."""
         for gone in self._tracks.keys() - addresses:
             self._forget(gone)
-            for direction in ("in", "out"):
-                del self.changes[(*gone, direction)]
+        for labels in [labels for labels in self.changes if labels[:2] not in addresses]:
+            del self.changes[labels]
 
     async def begin(self, record: DeploymentRecord, state: DeploymentState) -> DeploymentState:
         """Return the state with the target it is to have now; a change is told first.
@@ -97,6 +97,8 @@ class Scaling:
         scale = record.spec.autoscale
         if scale is None:
             return replace(state, target=None, target_reason="")
+        for direction in ("in", "out"):
+            self.changes[(*address, direction)] += 0  # told from zero on: rate() sees the first one
         due = self._due.get(address)
         if due is None:
             return replace(state, target=_target(record, state))

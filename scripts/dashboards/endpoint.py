@@ -212,6 +212,36 @@ INSTANCES = (
     ),
 )  # fmt: skip
 
+GPUS = (
+    Chart(
+        "GPU in use",
+        "Share of the last moments in which the GPU worked, of all processes on it. Empty where "
+        "there is none.",
+        (
+            Query(
+                f"max by (deployment, mesh_instance, gpu) (mesh_gpu_utilization_ratio{{{HERE}}})",
+                "{{deployment}} {{mesh_instance}} {{gpu}}",
+            ),
+        ),
+        unit="percentunit", width=12, top=1.0, no_value="no GPU",
+    ),
+    Chart(
+        "GPU memory in use",
+        "Of all processes on the GPU, against what it has.",
+        (
+            Query(
+                f"max by (deployment, mesh_instance, gpu) (mesh_gpu_memory_bytes{{{HERE}}})",
+                "{{deployment}} {{mesh_instance}} {{gpu}} used",
+            ),
+            Query(
+                f"max by (gpu) (mesh_gpu_memory_total_bytes{{{HERE}}})",
+                "{{gpu}} all",
+            ),
+        ),
+        unit="bytes", width=12, no_value="no GPU",
+    ),
+)  # fmt: skip
+
 BOARD = Board(
     uid="mesh-endpoint",
     title="Mesh: endpoint",
@@ -234,5 +264,6 @@ BOARD = Board(
         Row("Time", TIMES),
         Row("Errors", ERRORS),
         Row("Instances", INSTANCES),
+        Row("GPU", GPUS),
     ),
 )

@@ -88,6 +88,26 @@ QUEUE = (
         ),
     ),
     Chart(
+        "Enqueued by producers",
+        "Requests that were put into an endpoint's inbox, by what became of them at the gateways. "
+        "queued: in a deployment's queue; repeated: sent twice, kept once; retried: tried again "
+        "later; failed: given up.",
+        (Query(f"sum by (outcome) ({rate('mesh_gateway_enqueued_total')})", "{{outcome}}"),),
+        unit="reqps",
+    ),
+    Chart(
+        "Invocations dropped",
+        "Requests over NATS that no gateway could run or answer: no_reply, bad_reply: they do not "
+        "say where the answer goes; unknown_endpoint: there is none of this name.",
+        (
+            Query(
+                f"sum by (reason) ({rate('mesh_gateway_invocations_dropped_total')})",
+                "{{reason}}",
+            ),
+        ),
+        unit="reqps",
+    ),
+    Chart(
         "Late answers",
         "Answers that came when nobody waited any more: after the deadline, or for a second time.",
         (Query(f"sum({rate('mesh_gateway_late_answers_total')})", "late"),),
@@ -120,8 +140,8 @@ SCALER = (
     ),
     Chart(
         "Changes by autoscaling, last 10 minutes",
-        "How often the wanted count was raised or lowered. Both, again and again: the policy "
-        "hunts.",
+        "How often the wanted count was raised (out) or lowered (in). Both, again and again: the "
+        "policy hunts.",
         (
             Query(
                 f"sum by ({BOTH}, direction) (increase(mesh_scale_changes_total{{{HERE}}}[10m]))",
