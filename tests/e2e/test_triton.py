@@ -108,6 +108,19 @@ async def test_a_killed_server_fails_no_request(person, instances: int):
     assert before[0] not in servers(person)
 
 
+def test_a_request_that_kills_its_server_is_given_up(person):
+    """After three servers it is poison; the next request gets a fourth one."""
+    person.mesh("up", "--detach")
+    deploy(person)
+
+    deadly = httpx.post(person.url, content=question(-2), headers=person.headers, timeout=60)
+    after = httpx.post(person.url, content=question(1), headers=person.headers, timeout=60)
+
+    assert (deadly.status_code, after.status_code) == (424, 200)
+    assert deadly.json()["error"]["code"] == "poison"
+    assert "the Triton server was ended by SIGKILL" in deadly.json()["error"]["message"]
+
+
 def test_a_repository_that_does_not_load_says_why(person):
     """The deployment fails with the model's own words, in the command and in the log."""
     person.mesh("up", "--detach")

@@ -7,8 +7,14 @@ from pathlib import Path
 
 import pytest
 
+import workers.triton
 from mesh.errors import BootError
-from mesh.settings import WorkerSettings
+from mesh.records import Artifact, DeploymentRecord
+from mesh.settings import Settings, WorkerSettings
+from mesh.spec.deployment import DeploymentSpec, ModelSpec
+from mesh.subjects import WorkerAddress
+from workers.initialize import prepare
+from workers.instance import Instance
 from workers.triton import install
 from workers.triton.install import Models, find
 from workers.triton.launch import TritonConfig, server_env, spawn
@@ -31,6 +37,16 @@ async def test_the_operators_server_comes_with_its_own_backends(server: Path, tm
     assert found.server == str(server)
     assert found.backends == str(tmp_path / "opt" / "backends")
     assert (found.paths, (tmp_path / "state").exists()) == ({}, False)
+
+
+async def test_models_of_the_operators_server_get_the_packages_asked_for(server: Path, tmp_path):
+    """Of the interpreter that the deployment names."""
+    settings = WorkerSettings(triton_server=str(server))
+
+    found = await find(settings, Models(python=sys.executable), tmp_path / "state")
+
+    assert "site-packages" in found.paths["PYTHONPATH"]
+    assert (Path(found.paths["PATH"]) / "python3").exists()
 
 
 async def test_a_server_on_path_is_found(server: Path, tmp_path: Path, monkeypatch):
@@ -97,3 +113,20 @@ def test_a_binary_that_cannot_be_run_is_named(tmp_path: Path):
 
     with pytest.raises(BootError, match="cannot start Triton '/no/tritonserver'"):
         spawn(config)
+
+
+async def test_a_worker_without_the_extra_says_what_to_install(monkeypatch):
+    """The package that is missing, and the extra it comes with."""
+    for name in ("runtime", "client"):
+        monkeypatch.delitem(sys.modules, f"workers.triton.{name}", raising=False)
+        monkeypatch.delattr(workers.triton, name, raising=False)
+    monkeypatch.setitem(sys.modules, "tritonclient.grpc", None)
+    spec = DeploymentSpec(
+        name="blue", endpoint_name="iris", model=ModelSpec(path="m", type="triton_model")
+    )
+    model = Artifact(digest="0", entry="m", size_bytes=0, files=0)
+    record = DeploymentRecord(spec=spec, generation=1, model=model)
+    instance = Instance(None, WorkerAddress("iris", "blue", "i1"), record)
+
+    with pytest.raises(BootError, match=r"tritonclient.grpc is missing.*serving-mesh\[triton\]"):
+        await prepare(instance, Settings(), print)

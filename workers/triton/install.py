@@ -81,7 +81,7 @@ async def find(settings: WorkerSettings, models: Models, folder: Path) -> Instal
     if server is not None:
         paths = {}
         if models.python is not None:
-            paths["PYTHONPATH"] = ":".join((await ask_interpreter(models)).packages)
+            paths = await _package_paths(await ask_interpreter(models), models, folder)
         return Installation(server, _backends_of(server, settings), paths)
     wheel = _wheel()
     if wheel is None:
@@ -125,16 +125,18 @@ async def _from_wheel(
             raise BootError(f"mesh.python: Python {minor}: {WHEEL} has no stub for it")
         copy = folder / f"{metadata.version(WHEEL)}-py{minor}"
         backends = str(await asyncio.to_thread(copy_backends, wheel, stub, copy))
-    home = await asyncio.to_thread(make_home, interpreter, models.path, folder)
     libraries = wheel.parents[1] / "nvidia_pytriton.libs"
-    paths = {
-        "LD_LIBRARY_PATH": f"{libraries}:{interpreter.library_dir}",
-        "PYTHONPATH": ":".join(interpreter.packages),
-        "PATH": str(home / "bin"),
-    }
+    paths = await _package_paths(interpreter, models, folder)
+    paths["LD_LIBRARY_PATH"] = f"{libraries}:{interpreter.library_dir}"
     numpy = interpreter.numpy
     warning = OLD_NUMPY.format(numpy=numpy) if numpy and int(numpy.split(".")[0]) > 1 else ""
     return Installation(str(wheel / "bin" / "tritonserver"), backends, paths, warning)
+
+
+async def _package_paths(interpreter: Interpreter, models: Models, folder: Path) -> dict[str, str]:
+    """Return what models find an interpreter's packages by; which of the two depends on Python."""
+    home = await asyncio.to_thread(make_home, interpreter, models.path, folder)
+    return {"PATH": str(home / "bin"), "PYTHONPATH": ":".join(interpreter.packages)}
 
 
 def copy_backends(wheel: Path, stub: Path, folder: Path) -> Path:

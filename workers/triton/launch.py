@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import msgspec
+import psutil
 
 from mesh.errors import BootError
 from mesh.process import die_with_parent
@@ -92,7 +93,8 @@ def spawn(config: TritonConfig) -> Spawned:
     Raises:
         BootError: the binary cannot be run.
     """
-    region = f"mesh-{uuid.uuid4().hex[:12]}-"
+    remove_strays()
+    region = f"{_our_regions()}{os.getpid()}-{uuid.uuid4().hex[:8]}-"
     port = reserve_port()
     try:
         process = subprocess.Popen(
@@ -125,6 +127,21 @@ def clean_up(spawned: Spawned) -> None:
     for path in SHARED_MEMORY.glob(f"{spawned.region}*"):
         with contextlib.suppress(OSError):
             path.unlink()
+
+
+def remove_strays() -> None:
+    """Remove the shared memory of servers whose worker was killed and could not do it."""
+    ours = _our_regions()
+    for path in SHARED_MEMORY.glob(f"{ours}*"):
+        pid = path.name.removeprefix(ours).partition("-")[0]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def _our_regions() -> str:
+    """The names of regions whose pids are of this namespace: containers may share memory."""
+    return f"mesh-{Path('/proc/self/ns/pid').stat().st_ino}-"
 
 
 def family(pid: int) -> list[int]:

@@ -41,6 +41,7 @@ class TritonRunner:
         self._booted: asyncio.Future[None] = self._loop.create_future()
         self._booted.add_done_callback(asyncio.Future.exception)  # nobody may be waiting
         self._boot = self._loop.create_task(self._bring_up())
+        self._boot.add_done_callback(self._refuse_failure)
         self.is_ready = False
 
     @property
@@ -80,6 +81,11 @@ class TritonRunner:
         self.is_ready = True
         self._booted.set_result(None)
         self._on_room()
+
+    def _refuse_failure(self, boot: asyncio.Task[None]) -> None:
+        """Nobody waits for ever for a start that failed in a way that we do not know."""
+        if not boot.cancelled() and (error := boot.exception()) is not None:
+            self._fail(BootError(f"the Triton server could not be asked: {error!r}", is_said=False))
 
     def _problem(self, states: list[ModelState]) -> str:
         return unready(states)

@@ -1,6 +1,7 @@
 """What is Triton's own: how a server of ours starts, fails and is cleaned up after."""
 
 import json
+import os
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from msgspec.structs import replace
 
 from mesh.errors import BootError
 from tests.contract.runtime.conftest import REFUSED, Triton
-from workers.triton.launch import SHARED_MEMORY
+from workers.triton.launch import SHARED_MEMORY, remove_strays
 
 pytestmark = pytest.mark.foreign
 
@@ -88,3 +89,18 @@ async def test_a_killed_server_leaves_no_shared_memory(triton: Triton):
 
     assert before
     assert not list(SHARED_MEMORY.glob(f"{region}*"))
+
+
+def test_what_a_killed_worker_left_is_removed():
+    """The next server's start finds it by the worker that is no more; that of others stays."""
+    namespace = Path("/proc/self/ns/pid").stat().st_ino
+    stray = SHARED_MEMORY / f"mesh-{namespace}-999999999-a-b"
+    others = SHARED_MEMORY / f"mesh-1-999999999-{os.getpid()}-b"
+    stray.touch()
+    others.touch()
+
+    remove_strays()
+    left = (stray.exists(), others.exists())
+    others.unlink()
+
+    assert left == (False, True)
