@@ -6,11 +6,14 @@ What they look like is decided in `mesh.topology`. Ring: adapter.
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from mesh import subjects, topology
 from mesh.bus import API_TIMEOUT_S, ApiError, Bus, Message
+from mesh.bus.inlet import parse_headers
+from mesh.clock import parse_broker_time
 from mesh.errors import BusError
 from mesh.spec.options import QueueOptions
 from mesh.subjects import LANES
@@ -90,6 +93,29 @@ async def has_message(bus: Bus, stream: str, seq: int) -> bool:
             return False
         raise
     return True
+
+
+class KeptMessage(NamedTuple):
+    """A message as it lies in a stream; `at_s` is the broker's Unix time of it."""
+
+    seq: int
+    at_s: float
+    headers: dict[str, str]
+    body: bytes
+
+
+async def next_message(bus: Bus, stream: str, subject: str, seq: int) -> KeptMessage | None:
+    """Return the first message on a subject from number `seq` on, None if there is none."""
+    try:
+        answer = await bus.api(f"STREAM.MSG.GET.{stream}", {"seq": seq, "next_by_subj": subject})
+    except ApiError as exc:
+        if exc.err_code in MESSAGE_NOT_FOUND:
+            return None
+        raise
+    found = answer["message"]
+    headers = parse_headers(b64decode(found["hdrs"])) if found.get("hdrs") else {}
+    at_s = parse_broker_time(found["time"])
+    return KeptMessage(found["seq"], at_s, headers, b64decode(found.get("data", "")))
 
 
 async def store(

@@ -36,7 +36,7 @@ TAKEN_OVER_S: Final = 5.0
 LOOK_S: Final = 0.05
 
 
-class ProducerView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class ProducerView(msgspec.Struct, frozen=True, kw_only=True):
     """What a producer needs to sign in, and what it may do."""
 
     name: str

@@ -166,7 +166,9 @@ def _scaler_publishes() -> list[str]:
         subjects.EVENTS,
         subjects.DEPTHS,
         subjects.SCALES,
-        subjects.ENQUEUES,  # what a deleted deployment leaves is queued anew
+        # What a deleted deployment leaves is enqueued anew.
+        subjects.ENQUEUES,
+        subjects.JOBS,
         "$JS.API.>",
         "$JS.ACK.>",
         "$JS.FC.>",

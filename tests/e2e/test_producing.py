@@ -25,7 +25,7 @@ def mesh(person):
 async def wire(mesh):
     """The producer's connection over a plain socket."""
     who = mesh.producer
-    client = await NatsSocket.open(who["url"], who["name"], who["password"], who["inboxPrefix"])
+    client = await NatsSocket.open(who["url"], who["name"], who["password"], who["inbox_prefix"])
     yield client
     await client.close()
 
@@ -38,7 +38,7 @@ async def client(mesh):
         who["url"],
         user=who["name"],
         password=who["password"],
-        inbox_prefix=who["inboxPrefix"].encode(),
+        inbox_prefix=who["inbox_prefix"].encode(),
     )
     yield client
     await client.close()
@@ -105,7 +105,7 @@ async def test_a_killed_program_loses_nothing_that_was_enqueued(mesh, program):
     options = {
         "user": who["name"],
         "password": who["password"],
-        "inbox_prefix": who["inboxPrefix"].encode(),
+        "inbox_prefix": who["inbox_prefix"].encode(),
     }
     client = await nats.connect(who["url"], reconnect_time_wait=0.1, **options)
     acked = []

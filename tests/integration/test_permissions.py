@@ -14,6 +14,7 @@ from mesh.errors import BusError
 from mesh.settings import ROLES, inbox_prefix
 from mesh.spec.options import QueueOptions
 from mesh.store import ConfigView
+from scaler.requeue import requeue
 from tests.broker import NatsServer
 
 STREAM = subjects.work_stream("iris", "blue")
@@ -120,6 +121,7 @@ MAY_PUBLISH = [
     ("scaler", subjects.event("iris")),
     ("scaler", subjects.scale("iris", "blue")),
     ("scaler", subjects.enqueue("iris")),
+    ("scaler", subjects.job("iris", "r1")),
     ("scaler", "$JS.API.STREAM.DELETE.WORK_iris_gone"),
     ("scaler", "$KV.mesh-keys.iris"),
     ("scaler", CONFIG),
@@ -347,6 +349,19 @@ async def test_a_gateway_answers_invocations_on_any_inbox(connect):
     await gateway.flush()
     for producer in (await connect("admin"), await connect("admin", inbox="_INBOX")):
         assert (await producer.request(subjects.invoke("iris"))).data == b"answer"
+
+
+async def test_the_scaler_moves_what_a_deleted_deployment_leaves(connect):
+    """It takes requests out of the queue and enqueues them anew."""
+    scaler, admin = await connect("scaler"), await connect("admin")
+    await streams.ensure_queue(admin, "iris", "gone", QueueOptions(), 5.0)
+    headers = {"Mesh-Request-Id": "r1", "Mesh-Timeout-Ms": "60000"}
+    await streams.store(admin, subjects.work("iris", "gone", "queued"), b"{}", headers)
+
+    assert await requeue(scaler, "iris", "gone") == 1
+
+    info = await streams.stream_info(admin, subjects.work_stream("iris", "gone"))
+    assert info["state"]["messages"] == 0
 
 
 async def test_the_scaler_makes_and_removes_queues(connect):

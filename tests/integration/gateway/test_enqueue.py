@@ -313,3 +313,15 @@ async def test_request_that_nobody_ran_in_time_is_408(mesh):
     answer = await client.ask("GET", path, authorization="Bearer secret")
 
     assert answer.status == 408
+
+
+async def test_request_of_a_deleted_deployment_finds_another(mesh, producer):
+    """What was taken out of a queue comes back under its id, and is run elsewhere."""
+    record = jobs.JobRecord(timeout_s=60.0)
+    await jobs.note(mesh.bus, mesh.endpoint, "r1", record)
+    worker = await mesh.work("blue", hold, lane="queued")
+
+    await enqueue(mesh, producer, Mesh_Request_Id="r1")
+
+    assert (await arrival(worker)).headers[wire.REQUEST_ID] == "r1"
+    assert (await jobs.find(mesh.bus, mesh.endpoint, "r1")).record.deployment == "blue"
