@@ -196,3 +196,4 @@ async def test_scaling_ends_with_the_deployment(rig, blue):
     view = await rig.settled()
 
     assert (view.instance_count, view.scaling.reason) == (1, "")
+    assert "mesh_scale_changes_total{" not in await rig.metrics("mesh_scaler_leading 1.0")
