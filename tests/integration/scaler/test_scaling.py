@@ -8,6 +8,7 @@ from mesh.scales import read_scale_changes
 from mesh.spec.deployment import ScaleSettings
 from tests.integration.scaler.conftest import deployment
 
+pytestmark = pytest.mark.timeout(30)  # several starts and delays, one after another
 WORK = subjects.work("iris", "blue", "interactive")
 SHADOW = subjects.work("iris", "blue", "shadow")
 
