@@ -43,6 +43,11 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the queue is known and all instances are heard: silence is not idleness."""
         return self.depth is not None and self.ready >= self.current
 
+    @property
+    def working(self) -> int:
+        """The ready instances, those apart that only stand by while a generation is replaced."""
+        return min(self.ready, self.current)
+
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """The count from now on, why, and what each target asked for."""
@@ -121,8 +126,8 @@ def _asked(scale: ScaleSettings, seen: Observation) -> Iterator[Asked]:
     yield from _asked_by_depth(scale, seen, seen.depth or 0)
     if scale.target_cpu_percentage is not None and seen.cpu_percent is not None:
         most = scale.target_cpu_percentage
-        count = math.ceil(seen.ready * seen.cpu_percent / most)
-        why = f"{seen.cpu_percent:.0f}% CPU on each of {seen.ready}, {most}% is the target,"
+        count = math.ceil(seen.working * seen.cpu_percent / most)
+        why = f"{seen.cpu_percent:.0f}% CPU on each of {seen.working}, {most}% is the target,"
         yield Asked("cpu", count, why)
 
 
@@ -139,7 +144,7 @@ def _asked_by_depth(scale: ScaleSettings, seen: Observation, depth: int) -> Iter
     if wait_ms is not None and service_s is not None:
         # The last of D requests waits (D / (n * slots) - 1) * service time. Those that run now
         # keep their places: a target of a long wait is no reason to build up a queue.
-        run = math.ceil(min(depth, seen.ready * seen.slots) / seen.slots)
+        run = math.ceil(min(depth, seen.working * seen.slots) / seen.slots)
         wait = math.ceil(depth * service_s / (seen.slots * (service_s + wait_ms / 1000)))
         why = f"{load} {service_s * 1000:.0f} ms each, to wait at most {wait_ms} ms,"
         yield Asked("wait", max(run, wait), why)

@@ -84,8 +84,8 @@ class Scaling:
         """Forget every deployment but these."""
         for gone in self._tracks.keys() - addresses:
             self._forget(gone)
-        for labels in [labels for labels in self.changes if labels[:2] not in addresses]:
-            del self.changes[labels]
+        for key in [key for key in self.changes if key[:2] not in addresses]:
+            del self.changes[key]
 
     async def begin(self, record: DeploymentRecord, state: DeploymentState) -> DeploymentState:
         """Return the state with the target it is to have now; a change is told first.

@@ -8,6 +8,7 @@ from mesh.scales import read_scale_changes
 from mesh.spec.deployment import ScaleSettings
 from tests.integration.scaler.conftest import deployment
 
+pytestmark = pytest.mark.timeout(30)  # several starts and delays, one after another
 WORK = subjects.work("iris", "blue", "interactive")
 SHADOW = subjects.work("iris", "blue", "shadow")
 
@@ -194,5 +195,7 @@ async def test_scaling_ends_with_the_deployment(rig, blue):
 
     await rig.create(scaled(scale_in_delay_s=60.0))
     view = await rig.settled()
+    text = await rig.metrics('mesh_instances_wanted{deployment="blue",endpoint="iris"} 1.0')
 
     assert (view.instance_count, view.scaling.reason) == (1, "")
+    assert "mesh_scale_changes_total{" not in text

@@ -75,19 +75,25 @@ class Clock:
         pytest.param({"target_wait_ms": 1000}, {"depth": 8}, 1, id="a wait nobody can estimate"),
         pytest.param(
             {"target_wait_ms": 9000},
-            {"depth": 3, "ready": 3, "service_s": 1.0},
+            {"depth": 3, "current": 3, "ready": 3, "service_s": 1.0},
             3,
             id="those that run keep their places",
         ),
         pytest.param(
             {"target_cpu_percentage": 50},
-            {"depth": 1, "ready": 2, "cpu_percent": 75.0},
+            {"depth": 1, "current": 2, "ready": 2, "cpu_percent": 75.0},
             3,
             id="cpu of all instances together",
         ),
         pytest.param(
+            {"target_cpu_percentage": 50},
+            {"depth": 1, "current": 2, "ready": 4, "cpu_percent": 40.0},
+            2,
+            id="two generations side by side are not twice the load",
+        ),
+        pytest.param(
             {"target_messages_per_instance": 9, "target_cpu_percentage": 50},
-            {"depth": 20, "ready": 1, "cpu_percent": 10.0},
+            {"depth": 20, "current": 1, "ready": 1, "cpu_percent": 10.0},
             3,
             id="the largest wins",
         ),
