@@ -99,6 +99,7 @@ fi
 say "SKIPPED grafana: it is optional, see docs/containers.md"
 
 .venv/bin/python examples/iris/train.py >/dev/null
+export CONTAINERS_SECONDS=$SECONDS
 if [ $alone = yes ]; then
   # A network of its own, and what podman notes of it: no port, no rule of iptables and no sysctl of
   # this machine is touched, and all is gone with the last process.
