@@ -61,7 +61,7 @@ until_it() { # seconds, what for, command...
   local limit_s=$((SECONDS + $1)) what=$2
   shift 2
   until "$@"; do
-    [ $SECONDS -lt $limit_s ] || fail "$what"
+    [ "$SECONDS" -lt "$limit_s" ] || fail "$what"
     sleep 1
   done
 }
