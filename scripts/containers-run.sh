@@ -5,7 +5,7 @@ set -euo pipefail
 say() { echo "containers: $* [${SECONDS} s]" >&2; }
 fail() { say "FAILED: $*"; exit 1; }
 
-work=$CONTAINERS_WORK
+work=$CONTAINERS_WORK SECONDS=$CONTAINERS_SECONDS
 python=.venv/bin/python
 helpers=()
 
@@ -61,7 +61,7 @@ until_it() { # seconds, what for, command...
   local limit_s=$((SECONDS + $1)) what=$2
   shift 2
   until "$@"; do
-    [ $SECONDS -lt $limit_s ] || fail "$what"
+    [ "$SECONDS" -lt "$limit_s" ] || fail "$what"
     sleep 1
   done
 }
@@ -99,7 +99,7 @@ if [ "$WITH_PROMETHEUS" = yes ]; then
   cat "$work/targets" >&2
 fi
 
-"$ENGINE" run --rm "$IMAGES/worker-triton:$TAG" python -c '
+"$ENGINE" run --rm --entrypoint python "$IMAGES/worker-triton:$TAG" -c '
 import importlib.util, pathlib, subprocess
 wheel = pathlib.Path(importlib.util.find_spec("pytriton").origin).parent / "tritonserver"
 libs = wheel.parents[1] / "nvidia_pytriton.libs"

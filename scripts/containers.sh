@@ -19,6 +19,13 @@ if [ "$ENGINE" = podman ]; then
   [ "$(id -u)" != 0 ] || alone=yes
 fi
 
+# What podman's networks would leave on this machine.
+traces() {
+  iptables-save 2>/dev/null | grep -c NETAVARK || true
+  cat /proc/sys/net/ipv4/ip_forward
+}
+before=$(traces)
+
 clean_up() {
   if [ $alone = yes ]; then
     podman system reset --force >/dev/null 2>&1 || true
@@ -89,7 +96,9 @@ debian_prometheus() {
     chmod +x prometheus && rm -- *.deb) 2>/dev/null || return 1
   printf '%s\n' "FROM $BASE" "COPY prometheus /usr/local/bin/" \
     "RUN mkdir /prometheus && chown nobody /prometheus" "USER nobody" >"$work/prometheus/Dockerfile"
-  "$ENGINE" build --quiet -t "$IMAGES/prometheus:$TAG" "$work/prometheus" >/dev/null
+  local more
+  read -ra more <<<"${BUILD_ARGS:-}"
+  "$ENGINE" build --quiet "${more[@]}" -t "$IMAGES/prometheus:$TAG" "$work/prometheus" >/dev/null
 }
 export WITH_PROMETHEUS=yes
 if ! pull docker.io/prom/prometheus:v2.55.1; then
@@ -99,6 +108,7 @@ fi
 say "SKIPPED grafana: it is optional, see docs/containers.md"
 
 .venv/bin/python examples/iris/train.py >/dev/null
+export CONTAINERS_SECONDS=$SECONDS
 if [ $alone = yes ]; then
   # A network of its own, and what podman notes of it: no port, no rule of iptables and no sysctl of
   # this machine is touched, and all is gone with the last process.
@@ -110,5 +120,9 @@ if [ $alone = yes ]; then
     exec scripts/containers-run.sh'
 else
   scripts/containers-run.sh
+fi
+if [ $alone = yes ] && [ "$(traces)" != "$before" ]; then
+  say "FAILED: rules of iptables or net.ipv4.ip_forward of this machine have changed"
+  exit 1
 fi
 say "passed"

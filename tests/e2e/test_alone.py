@@ -17,6 +17,7 @@ from tests.e2e.person import ANSWER, ROOT, Person
 from tests.e2e.test_up import until
 
 pytestmark = pytest.mark.timeout(120)
+NODE = {"MESH_GATEWAY__COUNT": "0", "MESH_SCALER__PORT": "0"}
 PASSWORDS = {role: f"{role}-password" for role in ROLES}
 
 
@@ -108,9 +109,6 @@ def test_a_gateway_and_a_node_serve(alone, person):
     assert (node.wait(), gateway.wait()) == (0, 0)
 
 
-NODE = {"MESH_GATEWAY__COUNT": "0", "MESH_SCALER__PORT": "0"}
-
-
 def test_scaler_and_worker_read_the_environment_too(alone, person):
     """Without `mesh up` at all: the workers a scaler starts have its variables."""
     scaler = alone.start("scaler", roles=("scaler", "worker"), MESH_SCALER__PORT="0")
@@ -124,6 +122,23 @@ def test_scaler_and_worker_read_the_environment_too(alone, person):
 
     assert asked.stdout.strip() == ANSWER, asked.stderr
     assert gone.returncode == 0, gone.stderr
+
+
+def test_a_worker_by_hand_joins_its_deployment(alone, person):
+    """It needs the user of its role alone, and serves with those the scaler started."""
+    node = alone.start("mesh", "up", roles=("scaler", "worker"), **NODE)
+    until(node, "scaler.leading")
+    gateway = alone.start("gateway", roles=("gateway",), MESH_GATEWAY__PORT="0")
+    until(gateway, "gateway.ready")
+    person.deploy()
+
+    which = ("--endpoint", "echo", "--deployment", "blue", "--generation", "1", "--instance", "own")
+    worker = alone.start("workers", *which, roles=("worker",))
+    until(worker, "worker.ready")
+    worker.send_signal(signal.SIGTERM)
+    worker.stderr.read()
+
+    assert worker.wait() == 0
 
 
 def test_a_program_with_no_broker_says_what_it_needs(alone):
