@@ -5,6 +5,7 @@ Ring: adapter.
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from gateway.call import WISH_MS, WISH_S, path_of, request_fields
@@ -37,8 +38,8 @@ async def put(
         wire.MSG_ID: request_id,
         wire.TIMEOUT_MS: str(max(1, round(timeout_s * 1000))),
     }
-    fields = request_fields(exchange, path_of(exchange), target).splitlines()
-    headers |= dict(line.split(": ", 1) for line in fields)
+    lines = request_fields(exchange, path_of(exchange), target).split("\r\n")
+    headers |= dict(line.split(": ", 1) for line in lines if line)
     try:
         await store(bus, target.lane_queued, exchange.body, headers)
     except ApiError as exc:
@@ -48,8 +49,9 @@ async def put(
 
 
 def wished_timeout_s(headers: dict[bytes, bytes], default_s: float) -> float:
-    """Return how long a request that came over HTTP may wait: its own wish, within the limit."""
+    """Return how long a request that came over HTTP may wait: its own wish, within a day."""
     if WISH_MS not in headers and WISH_S not in headers:
         return default_s
     wish_ms, wish_s = headers.get(WISH_MS, b""), headers.get(WISH_S, b"")
-    return shorter_timeout_s(LONGEST_S, wish_ms.decode("latin-1"), wish_s.decode("latin-1"))
+    wish = shorter_timeout_s(math.inf, wish_ms.decode("latin-1"), wish_s.decode("latin-1"))
+    return default_s if wish == math.inf else min(wish, LONGEST_S)

@@ -6,6 +6,7 @@ Ring: service.
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import Callable
 from typing import Final
@@ -20,6 +21,8 @@ from mesh.bus import Bus
 from mesh.errors import BusError, MeshError
 from mesh.records import JobRecord
 from mesh.tasks import end
+
+log = logging.getLogger("gateway.submission")
 
 PREFER: Final = b"prefer"
 ACCEPTED: Final = 202
@@ -84,5 +87,8 @@ class Submissions:
                 raise BusError("the request's id is taken")
         except MeshError as error:
             refuse(call, error)
+        except Exception:  # a bug: its client is told, and waits no longer
+            log.exception("submission.broken request=%s", request_id)
+            refuse(call, MeshError())
         else:
             done(call, accepted(target.endpoint, request_id))

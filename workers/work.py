@@ -92,6 +92,8 @@ def decode(
     message = delivery.message
     headers = message.headers or {}
     timeout_s = default_timeout_s
+    if wire.STATUS in headers:  # a reply subject chosen so that an answer comes here
+        return Malformed("it is an answer")
     if (timeout_ms := headers.get(wire.TIMEOUT_MS)) is not None:
         if not timeout_ms.isascii() or not timeout_ms.isdigit():
             return Malformed(f"{wire.TIMEOUT_MS}: {timeout_ms!r} is not a whole number of ms")
@@ -149,15 +151,19 @@ def run_request(work: Work, latest_s: float, stop_s: float) -> RunRequest:
 
 
 def malformed_work(delivery: Delivery, now_s: float) -> Work:
-    """Wrap what cannot be a request so that it can be buried; it has no reply subject."""
+    """Wrap what cannot be a request so that it can be buried; it has no reply subject.
+
+    The id of what is an answer is that of another request, which does not end with it.
+    """
     headers = delivery.message.headers or {}
+    is_answer = wire.STATUS in headers
     return Work(
         number=0,
         ack=delivery.message.reply,
         lane=delivery.lane,
         seq=delivery.seq,
         delivered=1,
-        request_id=headers.get(wire.REQUEST_ID, ""),
+        request_id="" if is_answer else headers.get(wire.REQUEST_ID, ""),
         reply="",
         deadline_s=now_s,
         stamped_s=now_s,

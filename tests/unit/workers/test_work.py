@@ -65,6 +65,7 @@ def test_the_callers_timeout_counts_from_the_brokers_timestamp():
         pytest.param({wire.TIMEOUT_MS: "-5"}, "'-5'", id="negative timeout"),
         pytest.param({wire.REPLY: "$JS.API.STREAM.DELETE.X"}, "STREAM.DELETE", id="foreign reply"),
         pytest.param({wire.REPLY: "mesh.reply.iris.green.g.1"}, "green", id="other deployment"),
+        pytest.param({wire.STATUS: "200"}, "an answer", id="an answer"),
     ],
 )
 def test_what_breaks_the_protocol_is_malformed_and_says_why(headers, named):
