@@ -9,8 +9,8 @@ BASE   ?= HEAD~1
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-triton test test-all check fmt fmt-check lint type imports unit integration \
-	contract e2e cover bench bench-compare schema lock clean
+.PHONY: help setup demo demo-triton test test-all check fmt fmt-check lint type imports unit \
+	integration contract e2e gpu cover bench bench-compare containers schema dashboards lock clean
 
 help: ## explain the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,9 +28,11 @@ demo-triton: setup ## a Triton model repository behind one endpoint, asked with 
 	@$(BIN)/python -m examples.triton.run
 
 test: setup ## every test but the load figures (unit, contract, integration, e2e)
+	@VENV="$(VENV)" scripts/need-prometheus.sh
 	@$(BIN)/python -m pytest -q --durations=20 tests
 
-test-all: check test ## what CI holds: check, then test (gpu tests skip where there is no GPU)
+test-all: check test ## what CI holds: check, then test (gpu tests skip where there is no GPU), and containers
+	@scripts/containers.sh || [ $$? = 77 ]
 
 check: fmt-check lint type imports unit ## the gate before a commit, under a minute
 
@@ -60,7 +62,11 @@ integration: setup ## tests against a real nats-server
 contract: setup ## one suite over every implementation of a Protocol
 	@$(BIN)/python -m pytest -q tests/contract
 
+gpu: setup ## tests that need a GPU, and which claims stay unproven on this machine
+	@$(BIN)/python -m pytest -v -m gpu tests
+
 e2e: setup ## whole meshes as processes, driven through the CLI
+	@VENV="$(VENV)" scripts/need-prometheus.sh
 	@$(BIN)/python -m pytest -q tests/e2e
 
 cover: setup ## branch coverage of the unit, contract and integration tests
@@ -77,9 +83,15 @@ bench-compare: setup ## this tree against BASE=<commit>, interleaved
 	@scripts/need-wrk.sh
 	@$(BIN)/python -m benchmarks.compare --base "$(BASE)" $(BENCH_ARGS)
 
+containers: setup ## build the images, bring a mesh up with compose, invoke a model, take it down
+	@scripts/containers.sh
+
 schema: setup ## write what is made from the code: JSON Schemas, docs/spec.md, docs/errors.md
 	@$(BIN)/python -m mesh.spec.schema
 	@$(BIN)/python scripts/errors_page.py
+
+dashboards: setup ## write configs/grafana/dashboards from scripts/dashboards
+	@$(BIN)/python -m scripts.dashboards
 
 lock: setup ## resolve requirements/*.txt again (the only target that changes them)
 	@UV="$(BIN)/uv" scripts/lock.sh

@@ -1,4 +1,4 @@
-"""`python -m gateway --settings FILE`: one gateway. Several differ by their settings.
+"""`python -m gateway [--settings FILE]`: one gateway. Several differ by their settings.
 
 Ring: service.
 """
@@ -10,7 +10,7 @@ import sys
 
 from gateway.service import PROGRAM, serve
 from mesh import lifecycle
-from mesh.settings import read_settings
+from mesh.program import program_settings
 
 
 def main() -> int:
@@ -18,7 +18,7 @@ def main() -> int:
     arguments = lifecycle.arguments(PROGRAM)
 
     async def run(stop: asyncio.Event) -> int:
-        return await serve(read_settings(arguments.settings), stop)
+        return await serve(program_settings(arguments.settings), stop)
 
     return lifecycle.run(PROGRAM, run)
 

@@ -17,17 +17,21 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from gateway.cors import Cors
-from gateway.edge import phrase_of, status_of
+from gateway.edge import phrase_of
 from mesh import metrics
 from mesh.errors import ForbiddenError, MeshError, NotFoundError, RequestError, error_body
+from mesh.statuses import status_of
 
 MODEL_PATHS: Final = ("/score", "/v2", "/v2/{rest:path}")
 # What starlette refuses by itself.
+Handle = Callable[[Request], Awaitable[Response]]
 CODES: Final = {404: NotFoundError.code, 405: "method_not_allowed"}
 
 
-def build_app(registry: CollectorRegistry, is_ready: Callable[[], bool], cors: Cors) -> Starlette:
-    """Return the ASGI application."""
+def build_app(
+    registry: CollectorRegistry, is_ready: Callable[[], bool], cors: Cors, results: Handle
+) -> Starlette:
+    """Return the ASGI application; `results` answers who asks for a queued request's."""
 
     async def healthz(request: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -49,6 +53,7 @@ def build_app(registry: CollectorRegistry, is_ready: Callable[[], bool], cors: C
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/metrics", scrape),
+            Route("/endpoints/{name}/requests/{id}", results),
             *(_scoring_route(path, score) for path in scoring),
         ],
         exception_handlers={MeshError: _refuse, HTTPException: _refuse_route},

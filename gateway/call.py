@@ -67,9 +67,7 @@ class Call(Entry):
         self.is_out = False
         self.mirror: Mirror | None = None
         self.mirrored_to = ""
-        self.path = SCORE
-        if exchange.url != exchange.route.path:
-            self.path = read(exchange.url).model_path
+        self.path = path_of(exchange)
 
     def aim(self, target: Target, mirror: Mirror | None) -> None:
         """Note which deployment the request goes to, and where a copy of it."""
@@ -100,8 +98,15 @@ class Call(Entry):
             timing = timing_fields(self.timeout_s)
         return (
             f"{wire.REQUEST_ID}: {request_id}\r\n{wire.MSG_ID}: {request_id}\r\n"
-            f"{wire.REPLY}: {reply}\r\n{timing}{request_fields(self, target)}"
+            f"{wire.REPLY}: {reply}\r\n{timing}{request_fields(self.exchange, self.path, target)}"
         )
+
+
+def path_of(exchange: Exchange) -> str:
+    """Return the path, with the query, as the model sees it."""
+    if exchange.url == exchange.route.path:
+        return SCORE
+    return read(exchange.url).model_path
 
 
 def choose(route: Route, headers: dict[bytes, bytes]) -> tuple[Target, Mirror | None]:
@@ -172,16 +177,15 @@ def client_id(headers: dict[bytes, bytes]) -> str:
     return text[:CLIENT_ID_CHARS].decode()
 
 
-def request_fields(call: Call, target: Target) -> str:
+def request_fields(exchange: Exchange, path: str, target: Target) -> str:
     """Return the header lines that describe the HTTP request itself."""
-    exchange, path = call.exchange, call.path
     headers = exchange.headers
     fields = content_type_field(headers.get(CONTENT_TYPE))
     if exchange.method != b"POST" or path != SCORE:
         fields += f"{wire.METHOD}: {exchange.method.decode()}\r\n{wire.PATH}: {path}\r\n"
     if TRACEPARENT in headers and _TRACEPARENT.fullmatch(headers[TRACEPARENT]):
         fields += f"{wire.TRACEPARENT}: {headers[TRACEPARENT].decode()}\r\n"
-    if target.read_headers or target.speaks_v2:
+    if target.read_headers or target.has_v2_body:
         pairs = wanted_headers(exchange.header_list, target)
         fields += f"{wire.HTTP}: {caller_headers(pairs)}\r\n" if pairs else ""
     return fields
@@ -189,7 +193,7 @@ def request_fields(call: Call, target: Target) -> str:
 
 def wanted_headers(header_list: Headers, target: Target) -> Headers:
     """Return the headers a deployment gets: what a v2 body needs first, then the others if read."""
-    needed = [pair for pair in header_list if pair[0] in V2_HEADERS] if target.speaks_v2 else []
+    needed = [pair for pair in header_list if pair[0] in V2_HEADERS] if target.has_v2_body else []
     if not target.read_headers:
         return needed
     return needed + [pair for pair in header_list if pair not in needed]

@@ -1,8 +1,4 @@
-"""The HTTP edge: which status an error gets, and how an answer's head is written.
-
-The one table from error codes to statuses stands here; `docs/protocol.md` shows it to people.
-Ring: decisions.
-"""
+"""The HTTP edge: how an answer's head is written. Ring: decisions."""
 
 from __future__ import annotations
 
@@ -16,32 +12,9 @@ import msgspec
 
 from mesh import wire
 from mesh.errors import BackendError, MeshError, error_body
+from mesh.statuses import status_of
 
 RETRY_AFTER_S: Final = 1
-
-STATUSES: Final[dict[str, int]] = {
-    "invalid_request": 400,
-    "unauthorized": 401,
-    "forbidden": 403,
-    "not_found": 404,
-    "deadline_exceeded": 408,
-    "conflict": 409,
-    "too_large": 413,
-    "model_error": 424,
-    "boot_failed": 424,
-    "poison": 424,
-    "queue_full": 429,
-    "capacity": 429,
-    "headers_too_large": 431,
-    "internal": 500,
-    "protocol": 500,
-    "no_worker": 503,
-    "answer_unknown": 503,
-    "bus": 503,
-    "bus_refused": 503,
-    "bus_timeout": 503,
-    "no_responders": 503,
-}
 
 STATUS_LINES: Final = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode()
@@ -62,16 +35,20 @@ CLOSE_LINE: Final = b"connection: close\r\n"
 
 
 class Response(NamedTuple):
-    """An answer but for what the connection adds. `head`: header lines, each ended by CRLF."""
+    """An answer but for what the connection adds. `head`: header lines, each ended by CRLF.
+
+    `said`: the headers of the message it was made of, for those who answer with a message.
+    """
 
     status: int
     head: bytes
     body: bytes
+    said: Mapping[str, str] = {}
 
 
 def encode(response: Response, lines: bytes) -> bytes:
     """Return an answer as HTTP/1.1 bytes, with these header lines besides its own."""
-    status, head, body = response
+    status, head, body, _ = response
     return b"%b%b%bcontent-length: %d\r\n\r\n%b" % (
         STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status,
         head,
@@ -79,11 +56,6 @@ def encode(response: Response, lines: bytes) -> bytes:
         len(body),
         body,
     )
-
-
-def status_of(code: str) -> int:
-    """Return the HTTP status of an error code, 500 for an unknown one."""
-    return STATUSES.get(code, 500)
 
 
 def refusal(error: MeshError) -> Response:
@@ -96,7 +68,8 @@ def refusal(error: MeshError) -> Response:
         head += b"retry-after: %d\r\n" % RETRY_AFTER_S
     if isinstance(error, BackendError):
         head += model_error_lines(500, error.code)
-    return Response(status, head, error_body(error.code, error.message))
+    said = {wire.ERROR: error.code, wire.CONTENT_TYPE: "application/json"}
+    return Response(status, head, error_body(error.code, error.message), said)
 
 
 def model_error_lines(model_status: int, reason: str) -> bytes:
@@ -128,7 +101,7 @@ def answer(body: bytes, headers: Mapping[str, str]) -> tuple[Response, int]:
         head += model_header_lines(headers[wire.HTTP])
     code = headers.get(wire.ERROR, "")
     if not code and 200 <= model_status < 300:
-        return Response(model_status, head, body), model_status
+        return Response(model_status, head, body, headers), model_status
     code = code or BackendError.code
     status = status_of(code)
     if status == 424:
@@ -136,7 +109,23 @@ def answer(body: bytes, headers: Mapping[str, str]) -> tuple[Response, int]:
         head += model_error_lines(model_status, reason)
     if status in (429, 503):
         head += b"retry-after: %d\r\n" % RETRY_AFTER_S
-    return Response(status, head, body), model_status
+    return Response(status, head, body, headers), model_status
+
+
+def stored(body: bytes, headers: Mapping[str, str]) -> Response:
+    """Turn a kept result into the answer to the one who asks for it."""
+    status = int(headers[wire.STATUS])
+    head = content_type_line(headers.get(wire.CONTENT_TYPE, ""))
+    head += f"x-request-id: {headers[wire.REQUEST_ID]}\r\n".encode()
+    if wire.DEPLOYMENT in headers:
+        head += f"azureml-model-deployment: {headers[wire.DEPLOYMENT]}\r\n".encode()
+    if wire.HTTP in headers:
+        head += model_header_lines(headers[wire.HTTP])
+    if status == 424:
+        model_status, code = int(headers[wire.MODEL_STATUS]), headers[wire.ERROR]
+        reason = phrase_of(model_status) if code == BackendError.code else code
+        head += model_error_lines(model_status, reason)
+    return Response(status, head, body, headers)
 
 
 def model_header_lines(pairs_json: str) -> bytes:

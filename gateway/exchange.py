@@ -65,6 +65,7 @@ class Exchange:
     )  # fmt: skip
 
     message_event = _Deaf()
+    is_trusted = False  # whether somebody else has checked that the caller may ask
     method: bytes
     url: bytes
     headers: dict[bytes, bytes]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -15,18 +15,44 @@ from prometheus_client.registry import Collector
 
 from gateway.meters import MeterBook, Meters
 from gateway.pending import Pending
+from mesh import metrics
 from mesh.tally import Histogram
 
 LABELS: Final = ("endpoint", "deployment")
 
 
+class Counts(NamedTuple):
+    """Counts that some part of the gateway keeps, by one label."""
+
+    name: str
+    text: str
+    label: str
+    values: Mapping[str, int]
+
+    def family(self) -> Metric:
+        """Return them as a metric."""
+        family = CounterMetricFamily(self.name, self.text, labels=[self.label])
+        for value, count in self.values.items():
+            family.add_metric([value], count)
+        return family
+
+
 class GatewayCollector(Collector):
     """Reads the numbers of one gateway when Prometheus asks."""
 
-    def __init__(self, book: MeterBook, pending: Pending, connections: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        book: MeterBook,
+        pending: Pending,
+        connections: Callable[[], int],
+        is_connected: Callable[[], bool],
+        counts: Sequence[Counts],
+    ) -> None:
         self._book = book
         self._pending = pending
         self._connections = connections
+        self._counts = counts
+        self._is_connected = is_connected
 
     def collect(self) -> Iterator[Metric]:
         """Return every metric of the gateway."""
@@ -43,17 +69,14 @@ class GatewayCollector(Collector):
             "outcome", lambda meters: meters.mirrored.items(),
         )  # fmt: skip
         yield self._latency()
-        pubacks = CounterMetricFamily(
-            "mesh_gateway_pubacks", "Confirmations of the queues", labels=["outcome"]
-        )
-        for outcome, count in self._pending.pubacks.items():
-            pubacks.add_metric([outcome], count)
-        yield pubacks
+        for counts in self._counts:
+            yield counts.family()
         late = CounterMetricFamily("mesh_gateway_late_answers", "Answers nobody waited for")
         late.add_metric([], self._pending.late)
         yield late
         yield self._gauge("mesh_gateway_in_flight", "Requests out", len(self._pending.entries))
         yield self._gauge("mesh_gateway_connections", "Open HTTP connections", self._connections())
+        yield metrics.broker_connected(is_connected=self._is_connected())
 
     def _counter(
         self, name: str, text: str, label: str,

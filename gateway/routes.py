@@ -40,8 +40,9 @@ class Target:
     """A deployment as the hot path needs it: everything that can be, ready-made."""
 
     __slots__ = (
-        "deployment", "endpoint", "failed", "failed_until_s", "fields", "lane_shadow",
-        "lane_work", "meters", "read_headers", "reply_prefix", "speaks_v2", "stream", "timeout_s",
+        "deployment", "endpoint", "failed", "failed_until_s", "fields", "has_v2_body",
+        "lane_queued", "lane_shadow", "lane_work", "meters", "read_headers", "reply_prefix",
+        "speaks_v2", "stream", "timeout_s",
     )  # fmt: skip
 
     def __init__(
@@ -53,8 +54,10 @@ class Target:
         self.timeout_s = record.spec.timeout_s
         self.read_headers = record.spec.mesh.read_headers
         self.speaks_v2 = record.spec.speaks_v2
+        self.has_v2_body = record.spec.speaks_v2 or record.spec.takes_tensors
         self.fields = timing_fields(self.timeout_s)
         self.lane_work = subjects.work(endpoint, deployment, "interactive")
+        self.lane_queued = subjects.work(endpoint, deployment, "queued")
         self.lane_shadow = subjects.work(endpoint, deployment, "shadow")
         self.stream = subjects.work_stream(endpoint, deployment)
         self.reply_prefix = subjects.reply_prefix(endpoint, deployment, gateway)

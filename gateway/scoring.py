@@ -21,6 +21,7 @@ from gateway.paths import SCORE
 from gateway.pending import Entry, Pending
 from gateway.routes import RouteTable
 from gateway.shadow import Shadows
+from gateway.submission import PREFER, Submissions, prefers_async
 from gateway.withdrawal import Withdrawals
 from mesh.bus import Outlet
 from mesh.errors import BusError, BusTimeoutError, DeadlineExceededError, MeshError
@@ -39,6 +40,7 @@ class Parts(NamedTuple):
     ledger: Ledger
     book: MeterBook
     cors: Cors
+    submissions: Submissions
 
 
 class Scoring:
@@ -53,6 +55,7 @@ class Scoring:
         self._ledger = parts.ledger
         self._book = parts.book
         self._cors = parts.cors
+        self._submissions = parts.submissions
         self._shadows = Shadows(parts.outlet, parts.pending)
         self._withdrawals = Withdrawals(parts.outlet, parts.pending)
         self._now = asyncio.get_running_loop().time
@@ -71,7 +74,8 @@ class Scoring:
         route, headers = exchange.route, exchange.headers
         exchange.context = call = Call(exchange, self._book.of(route.endpoint), self)
         try:
-            auth.check(headers.get(b"authorization"), route.digests)
+            if not exchange.is_trusted:
+                auth.check(headers.get(b"authorization"), route.digests)
             call.aim(*choose(route, headers))
             if call.path != SCORE:
                 check_path(call.target, call.path)
@@ -86,6 +90,9 @@ class Scoring:
     def start(self, exchange: Exchange) -> None:
         """Publish an admitted request."""
         call: Call = exchange.context
+        if PREFER in exchange.headers and prefers_async(exchange.headers[PREFER]):
+            self._submissions.start(call, self._submitted, self._refuse)
+            return
         reply = f"{call.target.reply_prefix}{self._pending.number(call)}"
         call.message = message = (call.target.lane_work, exchange.body, reply, call.fields(reply))
         try:
@@ -141,12 +148,19 @@ class Scoring:
             error = BusTimeoutError("the queue did not confirm the request")
         self._refuse(entry, error)
 
+    def _submitted(self, call: Call, response: Response) -> None:
+        call.meters.accepted += 1
+        self._close(call, response)
+
     def _refuse(self, call: Call, error: MeshError) -> None:
         self._ledger.count_failure(call, error)
         call.is_out = False
-        response = refusal(error)
-        self._respond(call, response)
-        self._ledger.close(call, self._now(), response.status)
+        self._close(call, refusal(error))
+
+    def _close(self, call: Call, response: Response) -> None:
+        if not call.exchange.disconnected:  # else it was written down when the client went
+            self._respond(call, response)
+            self._ledger.close(call, self._now(), response.status)
 
     def _respond(self, call: Call, response: Response) -> None:
         lines = call.head

@@ -15,14 +15,18 @@ from typing import Any, Final
 from gateway.app import build_app
 from gateway.cors import Cors
 from gateway.heartbeat import Heartbeat
+from gateway.ingress import Ingress
+from gateway.invoke import Invocations
 from gateway.ledger import Ledger
 from gateway.meters import MeterBook
-from gateway.metrics import GatewayCollector
+from gateway.metrics import Counts, GatewayCollector
 from gateway.pending import Pending
 from gateway.recovery import Recovery
+from gateway.results import Results
 from gateway.routes import RouteTable
 from gateway.scoring import Parts, Scoring
 from gateway.server import HttpServer
+from gateway.submission import Submissions
 from gateway.traffic import TrafficLog
 from mesh import lifecycle, metrics, subjects, wire
 from mesh.address import family_of, host_and_port
@@ -53,6 +57,12 @@ class Gateway:
         self._view = ConfigView(bus, subjects.CONFIG_BUCKET)
         self._heartbeat = Heartbeat(self.name, self._outlet, self._describe)
         self._server: HttpServer | None = None
+        self._submissions = Submissions(bus, settings.queued_timeout_s)
+        self._scoring = self._serve_scoring()
+        self._invocations = Invocations(bus, self._routes, self._scoring, self._outlet)
+        self._ingress = Ingress(
+            bus, self._routes, self._scoring, self._outlet, settings.queued_timeout_s
+        )
         self._is_leaving = False
 
     def __repr__(self) -> str:
@@ -83,7 +93,9 @@ class Gateway:
         self._view.on_change(self._routes.apply)
         self._view.on_applied(self._note_revision)
         await self._view.start()
-        self._server = await HttpServer.open(sock, self._scoring(), self._app())
+        self._server = await HttpServer.open(sock, self._scoring, self._app())
+        await self._invocations.open()
+        await self._ingress.intake.open()
         self._heartbeat.start()
         log.info("gateway.ready name=%s url=%s", self.name, self.url)
 
@@ -91,25 +103,69 @@ class Gateway:
         """Drain; return how many requests were cut off."""
         self._is_leaving = True
         self._heartbeat.stop()
-        late = 0
+        grace_s = self._settings.drain_timeout_s
+        closing = [self._invocations.close(grace_s), self._ingress.intake.close(grace_s)]
         if self._server is not None:
-            late = await self._server.close(self._settings.drain_timeout_s)
+            closing.append(self._server.close(grace_s))
+        late = sum(await asyncio.gather(*closing))
+        await self._submissions.close()
         self._pending.close()
         if self._traffic is not None:
             self._traffic.flush()
         await self._view.close()
         return late
 
-    def _scoring(self) -> Scoring:
+    def _serve_scoring(self) -> Scoring:
         cors = Cors(self._settings.cors_origins)
         ledger = Ledger(self._traffic)
-        parts = Parts(self._routes, self._pending, self._outlet, ledger, self._book, cors)
+        parts = Parts(
+            self._routes,
+            self._pending,
+            self._outlet,
+            ledger,
+            self._book,
+            cors,
+            self._submissions,
+        )
         return Scoring(parts, min(self._settings.max_request_bytes, self._bus.max_body_bytes))
 
     def _app(self) -> Any:
         registry = metrics.new_registry()
-        registry.register(GatewayCollector(self._book, self._pending, self._connections))
-        return build_app(registry, lambda: self.is_ready, Cors(self._settings.cors_origins))
+        registry.register(
+            GatewayCollector(
+                self._book,
+                self._pending,
+                self._connections,
+                lambda: self._bus.is_connected,
+                self._counts(),
+            )
+        )
+        cors = Cors(self._settings.cors_origins)
+        return build_app(
+            registry, lambda: self.is_ready, cors, Results(self._bus, self._routes).get
+        )
+
+    def _counts(self) -> list[Counts]:
+        return [
+            Counts(
+                "mesh_gateway_pubacks",
+                "Confirmations of the queues",
+                "outcome",
+                self._pending.pubacks,
+            ),
+            Counts(
+                "mesh_gateway_invocations_dropped",
+                "Invocations that were not run",
+                "reason",
+                self._invocations.dropped,
+            ),
+            Counts(
+                "mesh_gateway_enqueued",
+                "Enqueued requests by what became of them here",
+                "outcome",
+                self._ingress.outcomes,
+            ),
+        ]
 
     def _connections(self) -> int:
         return self._server.connections if self._server is not None else 0
@@ -133,6 +189,7 @@ class Gateway:
             "url": self._settings.public_url or self.url,
             "pending": self.in_flight,
             "offered": self._book.offered(),
+            "metrics_url": self.url + metrics.PATH,
         }
 
 

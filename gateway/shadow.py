@@ -58,7 +58,7 @@ class Shadows:
         fields = (
             f"{wire.REQUEST_ID}: {request_id}\r\n{wire.MSG_ID}: {request_id}\r\n"
             f"{wire.SHADOW_OF}: {call.request_id}\r\n{self._timing}"
-            f"{request_fields(call, target)}"
+            f"{request_fields(call.exchange, call.path, target)}"
         )
         try:
             self._outlet.post(target.lane_shadow, call.exchange.body, reply, fields)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from mesh.errors import SpecError
 
 BROKER_SCHEMES: Final = ("nats", "tls", "ws", "wss")
+WILDCARDS: Final = (None, "0.0.0.0", "::")
 
 
 def family_of(host: str) -> socket.AddressFamily:
@@ -19,6 +20,12 @@ def family_of(host: str) -> socket.AddressFamily:
 def host_and_port(host: str, port: int) -> str:
     """Write them as a URL has them: `127.0.0.1:80`, `[::1]:80`."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def seen_from_afar(netloc: str, machine: str) -> str:
+    """Return where others reach who listens there: "all addresses" becomes the machine's name."""
+    parts = urlsplit(f"//{netloc}")
+    return f"{machine}:{parts.port}" if parts.hostname in WILDCARDS and machine else netloc
 
 
 def without_credentials(urls: str) -> str:

@@ -13,6 +13,7 @@ import msgspec
 from mesh.records import Artifact, ProvisioningState
 from mesh.spec.deployment import DeploymentSpec
 from mesh.spec.endpoint import EndpointSpec
+from mesh.wire import GpuFigures
 
 KeyType = Literal["primary", "secondary"]
 
@@ -114,10 +115,19 @@ class InstanceView(msgspec.Struct, frozen=True, kw_only=True):
     cpu_percent: float = 0.0
     memory_bytes: int = 0
     metrics_url: str = ""
+    gpu: GpuFigures | None = None
+
+
+class ScalingView(msgspec.Struct, frozen=True, kw_only=True):
+    """How a deployment's count follows its load: the bounds, and why it is what it is now."""
+
+    min_instances: int
+    max_instances: int
+    reason: str = ""
 
 
 class DeploymentView(msgspec.Struct, frozen=True, kw_only=True):
-    """A deployment as people see it."""
+    """A deployment as people see it. `scaling` is null if the count does not follow the load."""
 
     name: str
     endpoint_name: str
@@ -138,6 +148,32 @@ class DeploymentView(msgspec.Struct, frozen=True, kw_only=True):
     created_at_s: float = 0.0
     modified_at_s: float = 0.0
     warnings: list[str] = []
+    scaling: ScalingView | None = None
+
+
+class ScaleChange(msgspec.Struct, frozen=True, kw_only=True):
+    """A change of a deployment's number of instances; `at_s` is Unix time.
+
+    `asked`: the count each target asked for, before the bounds. `queue`: requests queued or being
+    worked on, by lane. `ready` instances of `slots` each; `service_s` seconds a request took and
+    `cpu_percent` of one core, the mean of the instances; None if it was not known.
+    """
+
+    at_s: float
+    endpoint_name: str
+    deployment: str
+    generation: int
+    before: int
+    after: int
+    reason: str
+    min_instances: int
+    max_instances: int
+    asked: dict[str, int]
+    queue: dict[str, int]
+    ready: int
+    slots: int
+    service_s: float | None
+    cpu_percent: float | None
 
 
 class EndpointView(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 """Every error the project raises on purpose, and the door foreign errors come in through.
 
 An error says *what failed*. What to do about it is decided elsewhere: HTTP statuses in
-`gateway.edge`, redelivery in `mesh.settle`, exit codes in `mesh.cli`. Ring: values.
+`mesh.statuses`, redelivery in `mesh.settle`, exit codes in `mesh.cli`. Ring: values.
 """
 
 from __future__ import annotations
@@ -98,6 +98,12 @@ class BackendError(MeshError):
 
     code = "model_error"
 
+    @property
+    def body(self) -> bytes:
+        """What the model said, if it was asked by a client; the client's answer is in `context`."""
+        body: bytes = getattr(self.context.get("answer"), "body", b"")
+        return body
+
 
 class BootError(BackendError):
     """The model could not be started."""
@@ -109,6 +115,18 @@ class PoisonError(BackendError):
     """The request brought its runner down each time it was tried."""
 
     code = "poison"
+
+
+class CancelledRequestError(MeshError):
+    """The request was cancelled before it had an answer."""
+
+    code = "cancelled"
+
+
+class NotFinishedError(MeshError):
+    """The request has no result yet."""
+
+    code = "not_finished"
 
 
 class AnswerUnknownError(MeshError):

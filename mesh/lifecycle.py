@@ -72,9 +72,10 @@ def run(program: str, main: Main, *, grace_s: float = GRACE_S) -> int:
 
 
 def arguments(program: str, *options: str) -> argparse.Namespace:
-    """Parse `--settings FILE` and the program's own options, all required, all strings."""
+    """Parse `--settings FILE` and the program's own options, which are required; all strings."""
     parser = argparse.ArgumentParser(prog=f"python -m {program}")
-    for option in ("settings", *options):
+    parser.add_argument("--settings", help="a file `mesh up` wrote; else the environment says it")
+    for option in options:
         parser.add_argument(f"--{option}", required=True)
     return parser.parse_args()
 

@@ -18,12 +18,20 @@ from typing import Any, Final, Self
 
 from mesh import api, subjects
 from mesh.access import sign_in
-from mesh.api import Credentials, DeploymentView, EndpointView, KeyType, StatusView
+from mesh.api import (
+    Credentials,
+    DeploymentView,
+    EndpointView,
+    KeyType,
+    ScaleChange,
+    StatusView,
+)
 from mesh.bus import Bus
 from mesh.connect import broker_access
 from mesh.console import ConsoleLine, LogQuery, read_console
 from mesh.errors import ConflictError
 from mesh.folders import Folders, OnUpload, store_folders
+from mesh.scales import DEFAULT_CHANGES, read_scale_changes
 from mesh.spec.deployment import DeploymentSpec
 from mesh.spec.endpoint import EndpointSpec
 from mesh.verbs import Verbs
@@ -40,6 +48,7 @@ __all__ = [
     "LogQuery",
     "Management",
     "OnUpload",
+    "ScaleChange",
     "StatusView",
     "Watch",
 ]
@@ -243,7 +252,12 @@ class Management:
     async def scale_deployment(
         self, endpoint: str, name: str, instance_count: int
     ) -> DeploymentView:
-        """Change the number of instances; does not wait for it."""
+        """Change the number of instances; does not wait for it.
+
+        Raises:
+            NotFoundError: there is no such deployment.
+            ConflictError: its number follows the load.
+        """
         request = api.Scale(endpoint=endpoint, name=name, instance_count=instance_count)
         return await self._verbs.call("deployment.scale", request, DeploymentView)
 
@@ -259,6 +273,18 @@ class Management:
     def logs(self, query: LogQuery) -> AsyncGenerator[ConsoleLine]:
         """Yield console lines of a deployment's instances, oldest first."""
         return read_console(self._bus, query)
+
+    async def scale_history(
+        self, endpoint: str, name: str | None = None, *, limit: int = DEFAULT_CHANGES
+    ) -> list[ScaleChange]:
+        """Return how the load changed the number of instances and why, oldest first.
+
+        Args:
+            endpoint: the endpoint.
+            name: one of its deployments; None for all. Those deleted meanwhile are told too.
+            limit: how many of the last changes.
+        """
+        return await read_scale_changes(self._bus, endpoint, name, limit)
 
     # ---------------------------------------------------------------------------------- the rest
 

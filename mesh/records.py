@@ -1,7 +1,8 @@
 """Desired state and observed state as they are kept in the broker's buckets (JSON).
 
 `EndpointRecord`, `DeploymentRecord` and `AuthRecord` live in the config bucket and are written by
-the management service alone; `DeploymentState` lives in the state bucket. Ring: values.
+the management service alone; `DeploymentState` lives in the state bucket, `JobRecord` in a stream.
+Ring: values.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from mesh.spec.endpoint import EndpointSpec
 ProvisioningState = Literal[
     "Creating", "Deleting", "Scaling", "Updating", "Succeeded", "Failed", "Canceled"
 ]
+JobState = Literal["accepted"]
 
 
 class Artifact(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,9 +45,9 @@ class EndpointRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 class DeploymentRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A deployment as it should be, at one generation.
 
-    A change of anything but `instance_count` makes a new generation. The record of each generation
-    is also kept under its own key, unchanged for ever but for deletion. `all_traffic`: it is to get
-    all live traffic once it is ready; cleared when that is done.
+    A change of anything but the instance count and how it is chosen makes a new generation. The
+    record of each generation is also kept under its own key, unchanged for ever but for deletion.
+    `all_traffic`: it is to get all live traffic once it is ready; cleared when that is done.
     """
 
     spec: DeploymentSpec
@@ -56,6 +58,20 @@ class DeploymentRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     modified_at_s: float = 0.0
     deleting: bool = False
     all_traffic: bool = False
+
+
+class JobRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A queued request that the mesh has taken on; kept on its `mesh.job` subject.
+
+    `deployment` is where it was sent, empty while none has traffic; `ingress_seq` its number in the
+    stream of enqueued requests, 0 if it came over HTTP; `timeout_s` counts from the message's own
+    timestamp.
+    """
+
+    state: JobState = "accepted"
+    deployment: str = ""
+    ingress_seq: int = 0
+    timeout_s: float = 0.0
 
 
 class AuthRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +91,9 @@ class DeploymentState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     """What the scaler last saw and did; survives restarts.
 
     `serving` is the newest generation that has been ready: the one kept alive while a newer one
-    starts, or after a newer one has failed. `settled` is the instance count last reached.
+    starts, or after a newer one has failed. `settled` is the instance count last reached. `target`
+    is the count the load asks for and `target_reason` why it came to be, None and empty if nothing
+    scales.
     """
 
     state: ProvisioningState
@@ -86,3 +104,5 @@ class DeploymentState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     ready: int = 0
     changed_at_s: float = 0.0
     settled: int = 0
+    target: int | None = None
+    target_reason: str = ""

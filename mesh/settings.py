@@ -20,13 +20,15 @@ from mesh import layers
 from mesh.errors import SpecError
 
 Role = Literal["gateway", "scaler", "worker", "admin"]
+PRODUCER_INBOXES: Final = "_INBOX_producer"
 ROLES: Final[tuple[Role, ...]] = ("gateway", "scaler", "worker", "admin")
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
-Count = Annotated[int, msgspec.Meta(ge=1, le=64)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=64)]
 Bytes = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 SecondsOrZero = Annotated[float, msgspec.Meta(ge=0)]
+SecondsOfADay = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 MIB: Final = 1 << 20
 GIB: Final = 1 << 30
 # What the broker takes in one message, less the room its headers need.
@@ -79,6 +81,7 @@ class GatewaySettings(Section, frozen=True, kw_only=True):
     cors_origins: list[str] = []
     access_log: bool = True
     drain_timeout_s: SecondsOrZero = 30.0
+    queued_timeout_s: SecondsOfADay = 3600.0
 
 
 class ScalerSettings(Section, frozen=True, kw_only=True):
@@ -91,12 +94,13 @@ class ScalerSettings(Section, frozen=True, kw_only=True):
 
 
 class WorkerSettings(Section, frozen=True, kw_only=True):
-    """The workers; host is where their metrics listen, each on a free port.
+    """The workers; host and port are those of their metrics, a taken port becomes a free one.
 
     `triton_server` is a program and `triton_backends` its folder of backends; empty: look for them.
     """
 
     host: str = "127.0.0.1"
+    port: Port = 0
     drain_timeout_s: SecondsOrZero = 30.0
     triton_server: str = ""
     triton_backends: str = ""
@@ -161,6 +165,11 @@ class Settings(Section, frozen=True, kw_only=True):
 def inbox_prefix(role: Role) -> str:
     """Return what the reply inboxes of `role` start with; no other role may listen there."""
     return f"_INBOX_{role}"
+
+
+def producer_inbox(name: str) -> str:
+    """Return what the reply inboxes of the producer of this name start with."""
+    return f"{PRODUCER_INBOXES}.{name}"
 
 
 def read_settings(path: Path | str) -> Settings:

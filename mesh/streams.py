@@ -5,11 +5,16 @@ What they look like is decided in `mesh.topology`. Ring: adapter.
 
 from __future__ import annotations
 
+import json
+from base64 import b64decode
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from mesh import subjects, topology
-from mesh.bus import API_TIMEOUT_S, ApiError, Bus
+from mesh.bus import API_TIMEOUT_S, ApiError, Bus, Message
+from mesh.bus.inlet import parse_headers
+from mesh.clock import parse_broker_time
+from mesh.errors import BusError
 from mesh.spec.options import QueueOptions
 from mesh.subjects import LANES
 
@@ -17,6 +22,7 @@ NAME_IN_USE: Final = 10058
 STREAM_NOT_FOUND: Final = 10059
 CONSUMER_NOT_FOUND: Final = 10014
 MESSAGE_NOT_FOUND: Final = frozenset({10037, 10043, 10057})
+WRONG_LAST_SEQUENCE: Final = frozenset({10071, 10164})
 
 
 async def ensure_stream(bus: Bus, config: Mapping[str, Any]) -> None:
@@ -89,6 +95,59 @@ async def has_message(bus: Bus, stream: str, seq: int) -> bool:
     return True
 
 
+class KeptMessage(NamedTuple):
+    """A message as it lies in a stream; `at_s` is the broker's Unix time of it."""
+
+    seq: int
+    at_s: float
+    headers: dict[str, str]
+    body: bytes
+
+
+async def next_message(bus: Bus, stream: str, subject: str, seq: int) -> KeptMessage | None:
+    """Return the first message on a subject from number `seq` on, None if there is none."""
+    try:
+        answer = await bus.api(f"STREAM.MSG.GET.{stream}", {"seq": seq, "next_by_subj": subject})
+    except ApiError as exc:
+        if exc.err_code in MESSAGE_NOT_FOUND:
+            return None
+        raise
+    found = answer["message"]
+    headers = parse_headers(b64decode(found["hdrs"])) if found.get("hdrs") else {}
+    at_s = parse_broker_time(found["time"])
+    return KeptMessage(found["seq"], at_s, headers, b64decode(found.get("data", "")))
+
+
+async def store(
+    bus: Bus, subject: str, body: bytes, headers: dict[str, str] | None = None
+) -> dict[str, Any]:
+    """Publish into the stream that keeps `subject`; return its acknowledgement.
+
+    Raises:
+        ApiError: the stream refused the message; `err_code` says why.
+        BusError: no stream keeps that subject, or the broker is away.
+    """
+    ack: dict[str, Any] = json.loads((await bus.request(subject, body, headers=headers)).data)
+    if error := ack.get("error"):
+        raise ApiError(
+            f"{subject}: {error.get('description', 'refused')}",
+            err_code=int(error.get("err_code", 0)),
+            status=int(error.get("code", 0)),
+        )
+    return ack
+
+
+async def last_message(bus: Bus, stream: str, subject: str) -> Message | None:
+    """Return the last message on a subject of the stream, None if there is none."""
+    message = await bus.request(f"$JS.API.DIRECT.GET.{stream}.{subject}")
+    status = (message.headers or {}).get("Status", "")
+    if status == "404":
+        return None
+    if status:
+        raise BusError(f"{stream}: {(message.headers or {}).get('Description', status)}")
+    return message
+
+
 async def ensure_queue(
     bus: Bus, endpoint: str, deployment: str, queue: QueueOptions, timeout_s: float
 ) -> None:
@@ -104,3 +163,4 @@ async def ensure_topology(bus: Bus) -> None:
     """Create whatever exists once per mesh: buckets, object store, shared streams."""
     for config in (*topology.buckets(), topology.artifacts(), *topology.shared_streams()):
         await ensure_stream(bus, config)
+    await ensure_consumer(bus, subjects.INGRESS_STREAM, topology.ingress_consumer())

@@ -10,11 +10,15 @@ from typing import Final, Literal, NamedTuple
 
 Lane = Literal["interactive", "queued", "background", "shadow"]
 LANES: Final[tuple[Lane, ...]] = ("interactive", "queued", "background", "shadow")
+KEPT_LANES: Final[tuple[Lane, ...]] = ("queued", "background")  # whose results are kept
 
 NAME: Final = re.compile(r"^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?$")
 NAME_RULE: Final = (
     "3-32 characters: letters, digits and dashes, starting with a letter, not ending with a dash"
 )
+
+REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+REQUEST_ID_RULE: Final = "1-64 characters: letters, digits, dashes and underscores"
 
 CONFIG_BUCKET: Final = "mesh-config"
 STATE_BUCKET: Final = "mesh-state"
@@ -28,11 +32,21 @@ SHADOW_STREAM: Final = "SHADOW"
 LOGS_STREAM: Final = "LOGS"
 EVENTS_STREAM: Final = "EVENTS"
 TRAFFIC_STREAM: Final = "TRAFFIC"
+SCALE_STREAM: Final = "SCALE"
+INGRESS_STREAM: Final = "INGRESS"
+RESULTS_STREAM: Final = "RESULTS"
+JOBS_STREAM: Final = "JOBS"
+
+INGRESS_CONSUMER: Final = "gateways"
 
 API_PREFIX: Final = "mesh.api"
 
 # All subjects of a kind, for those who keep, guard or hear all of them.
 CALLS: Final = f"{API_PREFIX}.>"
+INVOKES: Final = "mesh.invoke.*"
+ENQUEUES: Final = "mesh.enqueue.*"
+RESULTS: Final = "mesh.result.>"
+JOBS: Final = "mesh.job.*.*"
 WORK: Final = "mesh.work.>"
 REPLIES: Final = "mesh.reply.>"
 CANCELS: Final = "mesh.cancel.>"
@@ -44,6 +58,7 @@ LOGS: Final = "mesh.log.>"
 TRAFFIC: Final = "mesh.traffic.>"
 SHADOWS: Final = "mesh.shadow.>"
 DEAD: Final = "mesh.dead.>"
+SCALES: Final = "mesh.scale.>"
 
 
 class WorkerAddress(NamedTuple):
@@ -57,6 +72,36 @@ class WorkerAddress(NamedTuple):
 def is_name(text: str) -> bool:
     """Tell whether `text` may name an endpoint or a deployment."""
     return 3 <= len(text) <= 32 and NAME.match(text) is not None
+
+
+def invoke(endpoint: str) -> str:
+    """Where a direct producer asks an endpoint and waits for the answer."""
+    return f"mesh.invoke.{endpoint}"
+
+
+def is_request_id(text: str) -> bool:
+    """Tell whether `text` may name a queued request."""
+    return REQUEST_ID.fullmatch(text) is not None
+
+
+def enqueue(endpoint: str) -> str:
+    """Where a direct producer leaves a request that is to be run whenever there is room."""
+    return f"mesh.enqueue.{endpoint}"
+
+
+def ingress_id(seq: int) -> str:
+    """The id of a request that came without one, from its number in the stream it came to."""
+    return f"ingress-{seq}"
+
+
+def result(endpoint: str, request_id: str) -> str:
+    """Where the result of a queued request is kept."""
+    return f"mesh.result.{endpoint}.{request_id}"
+
+
+def job(endpoint: str, request_id: str) -> str:
+    """Where it is noted that a queued request was accepted."""
+    return f"mesh.job.{endpoint}.{request_id}"
 
 
 def work(endpoint: str, deployment: str, lane: Lane) -> str:
@@ -133,6 +178,11 @@ def shadow(endpoint: str, deployment: str) -> str:
 def dead(endpoint: str, deployment: str) -> str:
     """Where requests go that were given up."""
     return f"mesh.dead.{endpoint}.{deployment}"
+
+
+def scale(endpoint: str, deployment: str) -> str:
+    """Where the scaler says why a deployment gets more instances, or fewer."""
+    return f"mesh.scale.{endpoint}.{deployment}"
 
 
 def api(verb: str) -> str:

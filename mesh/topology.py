@@ -15,6 +15,9 @@ from mesh.subjects import LANES, Lane
 NS: Final = 1_000_000_000
 MIB: Final = 1 << 20
 DUPLICATE_WINDOW_S: Final = 30
+INGRESS_WINDOW_S: Final = 120
+INGRESS_ACK_WAIT_S: Final = 10.0  # shorter than the window in which a work queue knows an id
+RESULT_TTL_S: Final = 86_400
 INTERACTIVE_ACK_WAIT_S: Final = (0.5, 2.0)
 LOWER_ACK_WAIT_S: Final = 5.0
 
@@ -90,8 +93,49 @@ def shared_streams() -> list[Config]:
         _log_stream(
             subjects.SHADOW_STREAM, subjects.SHADOWS, max_bytes=128 * MIB, max_age_s=7 * day
         ),
+        _log_stream(subjects.SCALE_STREAM, subjects.SCALES, max_bytes=64 * MIB, max_age_s=30 * day),
         _log_stream(subjects.DEAD_STREAM, subjects.DEAD, max_bytes=512 * MIB, max_age_s=30 * day),
+        ingress(),
+        _last_value_stream(subjects.RESULTS_STREAM, subjects.RESULTS, max_bytes=8192 * MIB),
+        _last_value_stream(subjects.JOBS_STREAM, subjects.JOBS, max_bytes=1024 * MIB),
     ]
+
+
+def ingress() -> Config:
+    """What direct producers have enqueued and no gateway has yet routed; refused when full."""
+    return {
+        "name": subjects.INGRESS_STREAM,
+        "subjects": [subjects.ENQUEUES],
+        "retention": "workqueue",
+        "storage": "file",
+        "discard": "new",
+        "max_msgs": 1_000_000,
+        "max_bytes": 1024 * MIB,
+        "duplicate_window": INGRESS_WINDOW_S * NS,
+        "num_replicas": 1,
+    }
+
+
+def ingress_consumer() -> Config:
+    """The durable pull consumer that all gateways share."""
+    return {
+        "durable_name": subjects.INGRESS_CONSUMER,
+        "name": subjects.INGRESS_CONSUMER,
+        "filter_subject": subjects.ENQUEUES,
+        "ack_policy": "explicit",
+        "ack_wait": int(INGRESS_ACK_WAIT_S * NS),
+        "max_deliver": -1,
+        "max_ack_pending": -1,
+        "max_waiting": 512,
+        "deliver_policy": "all",
+        "replay_policy": "instant",
+    }
+
+
+def _last_value_stream(name: str, subject: str, *, max_bytes: int) -> Config:
+    """A stream that keeps one message per subject for as long as results are kept."""
+    config = _log_stream(name, subject, max_bytes=max_bytes, max_age_s=RESULT_TTL_S)
+    return config | {"max_msgs_per_subject": 1}
 
 
 def _bucket(

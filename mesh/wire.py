@@ -23,12 +23,16 @@ CONTENT_TYPE: Final = "Content-Type"
 TRACEPARENT: Final = "traceparent"
 MSG_ID: Final = "Nats-Msg-Id"
 MSG_TTL: Final = "Nats-TTL"
+EXPECTED_SEQ: Final = "Nats-Expected-Last-Subject-Sequence"
+TIME_STAMP: Final = "Nats-Time-Stamp"
 STATUS: Final = "Mesh-Status"
 ERROR: Final = "Mesh-Error"
 INSTANCE: Final = "Mesh-Instance"
 GENERATION: Final = "Mesh-Generation"
 ATTEMPT: Final = "Mesh-Attempt"
 TIMING: Final = "Mesh-Timing"
+DEPLOYMENT: Final = "Mesh-Deployment"
+MODEL_STATUS: Final = "Mesh-Model-Status"
 
 
 InstanceState = Literal["starting", "ready", "draining", "failed"]
@@ -50,11 +54,22 @@ class ServiceTime(msgspec.Struct, frozen=True, kw_only=True):
     answered: int = 0
 
 
+class GpuFigures(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How busy a GPU is, all its processes together; `percent` is None where it is not known."""
+
+    uuid: str
+    name: str = ""
+    percent: float | None = None
+    memory_bytes: int = 0
+    memory_total_bytes: int = 0
+
+
 class WorkerHeartbeat(Wire, frozen=True, kw_only=True):
     """What an instance says once a second and at each change of state.
 
     `slots`: how many requests it runs at once; `held`: how many it has taken from the queue, those
-    that run included; `cpu_percent` of one core; `memory_bytes` of supervisor and runners together.
+    that run included; `cpu_percent` of one core; `memory_bytes` of supervisor and runners together;
+    `gpu` is None where the instance has none.
     """
 
     endpoint: str
@@ -72,13 +87,15 @@ class WorkerHeartbeat(Wire, frozen=True, kw_only=True):
     cpu_percent: float = 0.0
     memory_bytes: int = 0
     metrics_url: str = ""
+    gpu: GpuFigures | None = None
 
 
 class GatewayHeartbeat(Wire, frozen=True, kw_only=True):
     """What a gateway says once a second and whenever it has applied a new config revision.
 
     `offered` counts requests since the start by `endpoint/deployment` and outcome:
-    accepted, refused, timed_out.
+    accepted, refused, timed_out. `url` is for clients; `metrics_url` is where this
+    process itself listens.
     """
 
     gateway: str
@@ -90,6 +107,7 @@ class GatewayHeartbeat(Wire, frozen=True, kw_only=True):
     offered: dict[str, dict[str, int]] = {}
     memory_bytes: int = 0
     leaving: bool = False
+    metrics_url: str = ""
 
 
 class Depth(Wire, frozen=True, kw_only=True):
@@ -205,6 +223,31 @@ class DeadLetter(Wire, frozen=True, kw_only=True):
     body: bytes
 
 
+class ScaleDecision(Wire, frozen=True, kw_only=True):
+    """The scaler has changed how many instances a deployment is to have, and what it saw.
+
+    `asked`: the count each target asked for, before the bounds. `lanes`: requests queued or being
+    worked on; `ready` instances of `slots` each; `service_s` seconds a request takes and
+    `cpu_percent` of one core, the mean of the instances, None if not known. `at_s` is Unix time.
+    """
+
+    endpoint: str
+    deployment: str
+    before: int
+    after: int
+    reason: str
+    generation: int = 0
+    at_s: float = 0.0
+    min_instances: int = 0
+    max_instances: int = 0
+    asked: dict[str, int] = {}
+    lanes: dict[str, int] = {}
+    ready: int = 0
+    slots: int = 0
+    service_s: float | None = None
+    cpu_percent: float | None = None
+
+
 Control = (
     WorkerHeartbeat
     | GatewayHeartbeat
@@ -215,6 +258,7 @@ Control = (
     | AccessBatch
     | ShadowAnswer
     | DeadLetter
+    | ScaleDecision
 )
 
 encode = msgspec.msgpack.Encoder().encode

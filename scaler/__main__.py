@@ -1,4 +1,4 @@
-"""`python -m scaler --settings FILE`."""
+"""`python -m scaler [--settings FILE]`. Its workers read their settings where it does."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import sys
 
 from mesh import lifecycle
-from mesh.settings import read_settings
+from mesh.program import program_settings
 from scaler.launchers.process import worker_command
 from scaler.service import Scaler
 
@@ -16,7 +16,7 @@ def main() -> int:
     options = lifecycle.arguments("scaler")
 
     async def serve(stop: asyncio.Event) -> int:
-        settings = read_settings(options.settings)
+        settings = program_settings(options.settings)
 
         def announce(metrics_url: str) -> None:
             lifecycle.announce(settings, "scaler", metrics_url=metrics_url)

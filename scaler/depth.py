@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Final
 
 from mesh import subjects, wire
-from mesh.bus import ApiError, Bus
+from mesh.bus import Bus
 from mesh.errors import BusError
 from mesh.reason import headline
 from mesh.records import DeploymentState
-from mesh.streams import STREAM_NOT_FOUND
 from mesh.wire import Depth
 from scaler.fleet import combined
 from scaler.observe import Observer
+from scaler.queues import Lanes, Measured, measure
 from scaler.registry import Registry
 from scaler.states import Address, States
 
@@ -28,32 +29,15 @@ RETELL_S: Final = 1.0
 AT_ONCE: Final = 32
 LONGEST_REASON: Final = 300
 
-Lanes = dict[str, int]
-
-
-async def measure(bus: Bus, endpoint: str, deployment: str) -> Lanes | None:
-    """Ask how many requests each lane holds; None if there is no queue.
-
-    Raises:
-        BusError: the broker is away.
-    """
-    try:
-        stream = subjects.work_stream(endpoint, deployment)
-        answer = await bus.api(f"CONSUMER.LIST.{stream}", {"offset": 0})
-    except ApiError as exc:
-        if exc.err_code == STREAM_NOT_FOUND:
-            return None
-        raise
-    return {
-        info["name"]: info.get("num_pending", 0) + info.get("num_ack_pending", 0)
-        for info in answer.get("consumers") or []
-        if info["name"] in subjects.LANES
-    }
+OnMeasured = Callable[[Address, Measured | None], None]
 
 
 def trouble(state: DeploymentState, ready: int) -> str:
-    """Why requests cannot be answered now; empty while somebody can, or soon will."""
-    if ready or state.state != "Failed":
+    """Why requests cannot be answered now; empty while somebody can, or soon will.
+
+    An older generation that has scaled to zero is started by the next request.
+    """
+    if ready or state.state != "Failed" or (state.serving and state.target is not None):
         return ""
     return (headline(state.reason) or "failed")[:LONGEST_REASON]
 
@@ -66,6 +50,7 @@ class Depths:
         self._registry = registry
         self._states = states
         self._observer = observer
+        self._on_measured: list[OnMeasured] = []
         self._clock = asyncio.get_running_loop().time
         self._told: dict[Address, tuple[Depth, float]] = {}
         self._room = asyncio.Semaphore(AT_ONCE)
@@ -77,6 +62,10 @@ class Depths:
         """The last depth by lane; empty if it has not been measured."""
         told = self._told.get((endpoint, deployment))
         return told[0].lanes if told is not None else {}
+
+    def on_measured(self, callback: OnMeasured) -> None:
+        """Call `callback` with each queue that was measured; None if it was not found."""
+        self._on_measured.append(callback)
 
     async def run(self) -> None:
         """Measure and tell for ever."""
@@ -104,10 +93,12 @@ class Depths:
 
     async def _tell(self, endpoint: str, deployment: str) -> None:
         async with self._room:
-            lanes = await measure(self._bus, endpoint, deployment)
-        if lanes is None:
+            measured = await measure(self._bus, endpoint, deployment)
+        for callback in self._on_measured:
+            callback((endpoint, deployment), measured)
+        if measured is None:
             return
-        depth, now_s = self._depth(endpoint, deployment, lanes), self._clock()
+        depth, now_s = self._depth(endpoint, deployment, measured.lanes), self._clock()
         last, told_s = self._told.get((endpoint, deployment), (None, 0.0))
         if depth != last or now_s - told_s >= RETELL_S:
             self._told[endpoint, deployment] = depth, now_s

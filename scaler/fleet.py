@@ -14,6 +14,7 @@ from scaler.situation import Instance, Phase
 
 FRESH_S: Final = 3.0
 FORGET_S: Final = 60.0
+WARM_S: Final = 3.0
 
 
 class Beat(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,10 +76,32 @@ class Fleet:
     def fresh(self, endpoint: str, deployment: str, now_s: float) -> list[WorkerHeartbeat]:
         """The instances of a deployment that spoke within 3 s."""
         return [
-            beat.said
-            for address, beat in self._beats.items()
-            if address[:2] == (endpoint, deployment) and now_s - self._heard_s(beat) <= FRESH_S
+            said
+            for said in self.live(now_s)
+            if (said.endpoint, said.deployment) == (endpoint, deployment)
         ]
+
+    def live(self, now_s: float) -> list[WorkerHeartbeat]:
+        """Every instance that spoke within 3 s."""
+        return [
+            beat.said for beat in self._beats.values() if now_s - self._heard_s(beat) <= FRESH_S
+        ]
+
+    def cpu_percent(self, endpoint: str, deployment: str, now_s: float) -> float | None:
+        """The mean CPU of a deployment's instances, of one core; None if nobody has told.
+
+        An instance's first figures are of its start, not of its work.
+        """
+        figures = [
+            beat.said.cpu_percent
+            for address, beat in self._beats.items()
+            if address[:2] == (endpoint, deployment)
+            and beat.said.state == "ready"
+            and beat.ready_at_s is not None
+            and now_s - beat.ready_at_s > WARM_S
+            and now_s - self._heard_s(beat) <= FRESH_S
+        ]
+        return sum(figures) / len(figures) if figures else None
 
     def instance(self, running: Running, now_s: float) -> Instance:
         """Put together what the launcher and the heartbeat tell of an instance."""

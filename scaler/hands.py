@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from collections import Counter
 from collections.abc import Coroutine
 
 from mesh import subjects
@@ -48,10 +49,10 @@ class Hands:
         self._removals = removals
         self._events = events
         self._steps: dict[tuple[str, str, str], asyncio.Task[None]] = {}
-        self.starts_total = 0
+        self.starts: Counter[Address] = Counter()
 
     def __repr__(self) -> str:
-        return f"<Hands steps={len(self._steps)} starts={self.starts_total}>"
+        return f"<Hands steps={len(self._steps)} starts={self.starts.total()}>"
 
     async def act(self, address: Address, action: Action) -> None:
         """Carry out one action for a deployment."""
@@ -87,12 +88,14 @@ class Hands:
 
     async def _launch(self, address: Address, generation: int, reason: str) -> None:
         instance = WorkerAddress(*address, f"g{generation}-{secrets.token_hex(4)}")
+        record = self._registry.generation(*address, generation)
+        device = record.spec.mesh.device if record is not None else "cpu"
         try:
-            self._launcher.launch(instance, generation)
+            self._launcher.launch(instance, generation, device)
         except LaunchError as exc:
             await self._memory.note_failed_launch(instance, generation, str(exc))
             return
-        self.starts_total += 1
+        self.starts[address] += 1
         await self._tell("Started", instance, generation, reason)
 
     async def _kill(self, address: WorkerAddress, reason: str) -> None:
@@ -104,6 +107,7 @@ class Hands:
     async def _remove(self, address: Address) -> None:
         await self._removals.deployment(*address)
         self._memory.forget(address)
+        del self.starts[address]
 
     async def _tell(self, name: str, address: WorkerAddress, generation: int, text: str) -> None:
         endpoint, deployment, instance = address

@@ -18,16 +18,18 @@ from mesh.bus import Bus
 from mesh.errors import MeshError
 from mesh.events import Events
 from mesh.records import DeploymentRecord
+from mesh.spec.options import Device
 from mesh.subjects import WorkerAddress
 from mesh.tasks import wait_for
-from scaler.depth import measure
 from scaler.hands import Hands
 from scaler.launchers import Launcher
 from scaler.memory import Memory
 from scaler.observe import Observer
+from scaler.queues import measure
 from scaler.reconcile import decide
 from scaler.registry import Registry, Stored
 from scaler.removal import Removals
+from scaler.scaling import Scaling
 from scaler.situation import Instance, Plan, Remove, Situation
 from scaler.states import Address, States
 
@@ -40,7 +42,10 @@ Instances = tuple[Instance, ...]
 
 
 class Parts:
-    """What the keeper works with. `leads` tells whether this scaler may act now."""
+    """What the keeper works with.
+
+    `leads` tells whether this scaler may act now, `lacks` why a device cannot be had.
+    """
 
     def __init__(
         self, bus: Bus, registry: Registry, states: States, observer: Observer, memory: Memory
@@ -51,8 +56,10 @@ class Parts:
         self.observer = observer
         self.memory = memory
         self.events = Events(bus)
+        self.scaling = Scaling(bus, registry, states, observer)
         self.removals = Removals(bus, registry, states, observer.gateways, self.events)
         self.leads: Callable[[], bool] = lambda: bus.is_connected
+        self.lacks: Callable[[Device], str] = lambda _: ""
 
     def __repr__(self) -> str:
         return f"<Parts {self.registry!r} {self.observer!r}>"
@@ -77,6 +84,7 @@ class Keeper:
         )
         parts.memory.on_news(self.poke)
         parts.registry.on_change(self.poke)
+        parts.scaling.on_news(self.poke)
 
     def __repr__(self) -> str:
         return f"<Keeper {self._launcher!r}>"
@@ -97,14 +105,17 @@ class Keeper:
         self._parts.observer.expire()
         instances = self._instances()
         again_s = TICK_S
+        seen: set[Address] = set()
         for stored in self._parts.registry.deployments():
             address = stored.record.spec.endpoint_name, stored.record.spec.name
+            seen.add(address)
             try:
                 plan = await self._look_at(address, stored, instances.pop(address, ()))
             except MeshError as exc:
                 log.warning("keeper.missed %s/%s %s", *address, exc)
                 continue
             again_s = min(again_s, plan.again_s or again_s)
+        self._parts.scaling.retain(seen)
         await self._drain_strays(instances)
         for endpoint in self._parts.registry.endpoints():
             if endpoint.record.deleting:
@@ -139,17 +150,17 @@ class Keeper:
     ) -> Situation:
         record = stored.record
         unrouted = record.deleting and self._parts.removals.is_unrouted(stored)
-        lanes = await measure(self._parts.bus, *address) if unrouted else None
+        measured = await measure(self._parts.bus, *address) if unrouted else None
         drain_s = record.spec.mesh.drain_timeout_s
         return Situation(
             record=record,
-            state=self._parts.states.get(*address),
+            state=await self._parts.scaling.begin(record, self._parts.states.get(*address)),
             instances=instances,
             crashes=self._parts.memory.crashes(address),
             kept=self._parts.registry.generations(*address),
             drain_grace_s=DRAIN_MARGIN_S + (self._drain_timeout_s if drain_s is None else drain_s),
             unrouted=unrouted,
-            waiting=sum(lanes.values()) if lanes is not None else None,
+            waiting=sum(measured.lanes.values()) if measured is not None else None,
             deleting_for_s=max(0.0, time.time() - record.modified_at_s),
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Final
 
@@ -36,7 +36,7 @@ class Memory:
         self._crashes: defaultdict[Address, dict[int, Crashes]] = defaultdict(dict)
         self._steps: set[asyncio.Task[None]] = set()
         self._on_news: list[Callable[[], None]] = []
-        self.crashes_total = 0
+        self.crashed: Counter[Address] = Counter()
 
     def __repr__(self) -> str:
         return f"<Memory ending={len(self._ending)} deployments={len(self._crashes)}>"
@@ -62,6 +62,7 @@ class Memory:
     def forget(self, address: Address) -> None:
         """Drop a deployment that was deleted."""
         self._crashes.pop(address, None)
+        del self.crashed[address]
 
     def note_ended(self, ended: Ended) -> None:
         """Take note of a process's end."""
@@ -100,7 +101,7 @@ class Memory:
         before = self._crashes[endpoint, name].get(generation, Crashes())
         after = before.after(lesson, self._clock(), has_served=served, pace=self._pace)
         self._crashes[endpoint, name][generation] = after
-        self.crashes_total += 1
+        self.crashed[endpoint, name] += 1
         await self._events.tell(
             "BackOff", endpoint, name, lesson.reason, generation=generation, instance=instance
         )

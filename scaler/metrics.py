@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import msgspec
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from mesh import metrics
+
 LABELS: Final = ("endpoint", "deployment")
 
 
 class DeploymentPicture(msgspec.Struct, frozen=True, kw_only=True):
-    """A deployment in numbers. `instances` by state; CPU in percent of one core, of all of them."""
+    """A deployment in numbers. `instances` by state; CPU in percent of one core, of all of them.
+
+    `wanted` instances are between `least` and `most`.
+    """
 
     endpoint: str
     deployment: str
     lanes: dict[str, int]
     wanted: int
+    least: int
+    most: int
     instances: Mapping[str, int]
     cpu_percent: float
     memory_bytes: int
+    starts: int
+    crashes: int
 
 
 class Picture(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,9 +39,8 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
 
     deployments: tuple[DeploymentPicture, ...] = ()
     gateways: int = 0
-    starts: int = 0
-    crashes: int = 0
     verbs: Mapping[tuple[str, str], int] = {}
+    scale_changes: Mapping[tuple[str, str, str], int] = {}
     leading: bool = False
 
 
@@ -41,6 +49,7 @@ class ScalerCollector(Collector):
 
     def __init__(self) -> None:
         self.picture = Picture()
+        self.is_connected: Callable[[], bool] = lambda: False
 
     def collect(self) -> Iterable[Metric]:
         """Return every metric of the scaler."""
@@ -49,10 +58,12 @@ class ScalerCollector(Collector):
         yield _instances(picture)
         for name, text, values in (
             ("mesh_instances_wanted", "Instances asked for", [d.wanted for d in _all(picture)]),
+            ("mesh_instances_min", "Fewest instances", [d.least for d in _all(picture)]),
+            ("mesh_instances_max", "Most instances", [d.most for d in _all(picture)]),
             (
-                "mesh_deployment_cpu_percent",
-                "CPU of all instances, 100 is one core",
-                [d.cpu_percent for d in _all(picture)],
+                "mesh_deployment_cpu_cores",
+                "CPU all instances use",
+                [d.cpu_percent / 100 for d in _all(picture)],
             ),
             (
                 "mesh_deployment_memory_bytes",
@@ -60,14 +71,19 @@ class ScalerCollector(Collector):
                 [d.memory_bytes for d in _all(picture)],
             ),
         ):
-            yield _per_deployment(picture, name, text, values)
+            family = GaugeMetricFamily(name, text, labels=LABELS)
+            yield _per_deployment(family, picture, values)
+        for name, text, values in (
+            ("mesh_instance_starts", "Instances started", [d.starts for d in _all(picture)]),
+            ("mesh_instance_crashes", "Instances that crashed", [d.crashes for d in _all(picture)]),
+        ):
+            counter = CounterMetricFamily(name, text, labels=LABELS)
+            yield _per_deployment(counter, picture, values)
         yield GaugeMetricFamily("mesh_gateways", "Gateways that live", picture.gateways)
         yield GaugeMetricFamily("mesh_scaler_leading", "1 while this one leads", picture.leading)
-        yield CounterMetricFamily("mesh_instance_starts", "Instances started", picture.starts)
-        yield CounterMetricFamily(
-            "mesh_instance_crashes", "Instances that crashed", picture.crashes
-        )
+        yield _scale_changes(picture)
         yield _verbs(picture)
+        yield metrics.broker_connected(is_connected=self.is_connected())
 
 
 def count_states(states: Iterable[str]) -> Counter[str]:
@@ -81,8 +97,9 @@ def _all(picture: Picture) -> tuple[DeploymentPicture, ...]:
     return picture.deployments
 
 
-def _per_deployment(picture: Picture, name: str, text: str, values: Iterable[float]) -> Metric:
-    family = GaugeMetricFamily(name, text, labels=LABELS)
+def _per_deployment(
+    family: GaugeMetricFamily | CounterMetricFamily, picture: Picture, values: Iterable[float]
+) -> Metric:
     for deployment, value in zip(picture.deployments, values, strict=True):
         family.add_metric([deployment.endpoint, deployment.deployment], value)
     return family
@@ -105,6 +122,17 @@ def _instances(picture: Picture) -> Metric:
     for deployment in picture.deployments:
         for state, count in deployment.instances.items():
             family.add_metric([deployment.endpoint, deployment.deployment, state], count)
+    return family
+
+
+def _scale_changes(picture: Picture) -> Metric:
+    family = CounterMetricFamily(
+        "mesh_scale_changes",
+        "Changes of the number of instances by load",
+        labels=[*LABELS, "direction"],
+    )
+    for labels, count in picture.scale_changes.items():
+        family.add_metric(labels, count)
     return family
 
 

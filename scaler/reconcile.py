@@ -25,6 +25,7 @@ from scaler.situation import (
     Situation,
     TakeTraffic,
     provisioning,
+    wanted,
 )
 
 SILENT_S: Final = 30.0
@@ -39,17 +40,17 @@ def decide(seen: Situation, now_s: float) -> Plan:
     if seen.record.deleting:
         return _decide_removal(seen)
     state = _advance(seen)
-    wanted = _wanted(seen, state)
+    counts = _counts(seen, state)
     actions = [
         *_overdue(seen),
-        *_launches(seen, wanted, now_s),
-        *_surplus(seen, wanted),
+        *_launches(seen, counts, now_s),
+        *_surplus(seen, counts),
         *_garbage(seen, state),
     ]
     if seen.record.all_traffic and state.serving == seen.record.generation:
         actions.append(TakeTraffic())
     return Plan(
-        actions=tuple(actions), state=state, again_s=_next_start_s(seen, wanted, state, now_s)
+        actions=tuple(actions), state=state, again_s=_next_start_s(seen, counts, state, now_s)
     )
 
 
@@ -69,7 +70,7 @@ def _memory(seen: Situation, generation: int) -> Crashes:
 def _advance(seen: Situation) -> DeploymentState:
     """Move the state on: what has become ready serves, what cannot start has failed."""
     record, state = seen.record, seen.state
-    generation, count = record.generation, record.spec.instance_count
+    generation, count = record.generation, wanted(record, state)
     ready, alive = _ready(seen, generation), len(_alive(seen, generation))
     reason = ""
     if generation not in (state.serving, state.failed_generation):
@@ -97,9 +98,9 @@ def _trouble(crashes: Crashes) -> str:
     return f"{crashes.reason} (crash {crashes.count} in a row)" if crashes.count else ""
 
 
-def _wanted(seen: Situation, state: DeploymentState) -> Counts:
+def _counts(seen: Situation, state: DeploymentState) -> Counts:
     """Return how many instances each generation should have; those not named should have none."""
-    generation, count = seen.record.generation, seen.record.spec.instance_count
+    generation, count = seen.record.generation, wanted(seen.record, state)
     if state.failed_generation != generation:
         return {generation: count} | _fallback(seen, state)
     if state.serving:
@@ -113,15 +114,15 @@ def _fallback(seen: Situation, state: DeploymentState) -> Counts:
 
     If none has ever been ready as a whole, the ready instances of the newest older one.
     """
-    generation, count = seen.record.generation, seen.record.spec.instance_count
+    generation, count = seen.record.generation, wanted(seen.record, state)
     if state.serving:
         return {state.serving: count}
     ready = {i.generation for i in seen.instances if i.phase == "ready"} - {generation}
     return {max(ready): min(count, _ready(seen, max(ready)))} if ready else {}
 
 
-def _launches(seen: Situation, wanted: Counts, now_s: float) -> Iterator[Action]:
-    for generation, count in wanted.items():
+def _launches(seen: Situation, counts: Counts, now_s: float) -> Iterator[Action]:
+    for generation, count in counts.items():
         crashes = _memory(seen, generation)
         if now_s < crashes.retry_at_s:
             continue
@@ -131,11 +132,12 @@ def _launches(seen: Situation, wanted: Counts, now_s: float) -> Iterator[Action]
             yield Launch(generation, why)
 
 
-def _surplus(seen: Situation, wanted: Counts) -> Iterator[Action]:
+def _surplus(seen: Situation, counts: Counts) -> Iterator[Action]:
     for generation in {i.generation for i in seen.instances}:
         alive = sorted(_alive(seen, generation), key=_worth)
-        count = wanted.get(generation, 0)
-        why = f"{count} wanted" if count else f"generation {generation} is not to serve"
+        count = counts.get(generation, 0)
+        serves = generation in counts
+        why = f"{count} wanted" if serves else f"generation {generation} is not to serve"
         for instance in alive[: max(0, len(alive) - count)]:
             if instance.phase != "ending":
                 yield Drain(instance.instance, why)
@@ -163,11 +165,11 @@ def _garbage(seen: Situation, state: DeploymentState) -> Iterator[Action]:
 
 
 def _next_start_s(
-    seen: Situation, wanted: Counts, state: DeploymentState, now_s: float
+    seen: Situation, counts: Counts, state: DeploymentState, now_s: float
 ) -> float | None:
     waits = [
         _memory(seen, generation).retry_at_s - now_s
-        for generation, count in wanted.items()
+        for generation, count in counts.items()
         if len(_alive(seen, generation)) < count and state.failed_generation != generation
     ]
     return min((wait_s for wait_s in waits if wait_s > 0), default=None)

@@ -104,6 +104,14 @@ class Registry:
             int(key.removeprefix(prefix)) for key in self._view.entries if key.startswith(prefix)
         )
 
+    def generation(self, endpoint: str, name: str, generation: int) -> DeploymentRecord | None:
+        """The record of one generation, None if it is not kept or cannot be read."""
+        value = self._view.entries.get(subjects.generation_key(endpoint, name, generation))
+        try:
+            return msgspec.json.decode(value or b"", type=DeploymentRecord)
+        except msgspec.MsgspecError:
+            return None
+
     def keys(self, prefix: str) -> list[str]:
         """Every key that starts with `prefix`, of unreadable records too."""
         return [key for key in self._view.entries if key.startswith(prefix)]

@@ -18,6 +18,7 @@ from mesh.records import DeploymentRecord
 from mesh.streams import delete_stream
 from scaler.gateways import Gateways
 from scaler.registry import Registry, Stored
+from scaler.requeue import requeue
 from scaler.states import States
 
 log = logging.getLogger("scaler.removal")
@@ -64,7 +65,7 @@ class Removals:
                 *(subjects.generation_key(endpoint, name, generation) for generation in kept),
             )
             await self._states.delete(endpoint, name)
-            await delete_stream(self._bus, subjects.work_stream(endpoint, name))
+            await self._remove_queue(endpoint, name)
         await self._events.tell("Deleted", endpoint, name)
 
     async def endpoint(self, endpoint: str) -> None:
@@ -98,7 +99,11 @@ class Removals:
         for stream in await self._queues():
             if subjects.work_stream_owner(stream) not in wanted | unreadable:
                 log.warning("removal.orphan stream=%s", stream)
-                await delete_stream(self._bus, stream)
+                await self._remove_queue(*subjects.work_stream_owner(stream))
+
+    async def _remove_queue(self, endpoint: str, name: str) -> None:
+        await requeue(self._bus, endpoint, name)
+        await delete_stream(self._bus, subjects.work_stream(endpoint, name))
 
     async def _queues(self) -> list[str]:
         names: list[str] = []

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import secrets
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Final
@@ -19,7 +20,9 @@ from mesh.bus import Bucket, Bus
 from mesh.errors import BusError
 from mesh.events import Events
 from mesh.exits import Exit
-from mesh.metrics import MetricsServer, new_registry
+from mesh.gpus import Gpus
+from mesh.metrics import DISCOVERY_PATH, MetricsServer, new_registry
+from mesh.nvml import find_gpus
 from mesh.settings import Settings
 from mesh.streams import ensure_topology
 from mesh.tasks import end, wait_for
@@ -27,6 +30,7 @@ from scaler.api.desk import Desk
 from scaler.api.service import ManagementService
 from scaler.crashes import Pace
 from scaler.depth import Depths
+from scaler.discovery import Discovery
 from scaler.gateways import FIRST_BEATS_S
 from scaler.keeper import Keeper, Parts
 from scaler.launchers.process import Command, ProcessLauncher
@@ -35,19 +39,22 @@ from scaler.memory import Memory
 from scaler.metrics import DeploymentPicture, Picture, ScalerCollector, count_states
 from scaler.observe import Observer
 from scaler.registry import Registry
-from scaler.states import States
+from scaler.situation import wanted
+from scaler.states import Address, States
+from scaler.targets import targets
 
 log = logging.getLogger("scaler")
 
 LEASE: Final = "scaler"
 PICTURE_S: Final = 1.0
+GPUS_LIMIT_S: Final = 10.0
 
 
 class Scaler:
     """A scaler that leads while it holds the lease.
 
     `on_ready` is called with the metrics' address when it serves; `first_beats_s` is how long it
-    listens before it believes that no gateway lives.
+    listens before it believes that no gateway lives; `find_gpus` is asked once, at the start.
     """
 
     def __init__(
@@ -56,29 +63,38 @@ class Scaler:
         command: Command,
         on_ready: Callable[[str], None],
         first_beats_s: float = FIRST_BEATS_S,
+        find_gpus: Callable[[], Gpus] = find_gpus,
     ) -> None:
+        self._find_gpus = find_gpus
+        self._gpus = Gpus()
         self._first_beats_s = first_beats_s
         self._settings = settings
         self._command = command
         self._on_ready = on_ready
         self._collector = ScalerCollector()
+        self._discovery = Discovery()
+        self._url = ""
 
     def __repr__(self) -> str:
         return f"<Scaler leading={self._collector.picture.leading}>"
 
     async def run(self, stop: asyncio.Event) -> int:
         """Live until told to stop, or until another scaler leads; return the exit code."""
+        self._gpus = await look_for_gpus(self._find_gpus)  # before the lease, which is kept alive
         bus = await lifecycle.connect(self._settings, "scaler", "scaler")
         registry = new_registry()
         registry.register(self._collector)
+        self._collector.is_connected = lambda: bus.is_connected
         own = self._settings.scaler
-        metrics = MetricsServer.open(registry, host=own.host, port=own.port)
+        pages = {DISCOVERY_PATH: self._discovery.page}
+        metrics = MetricsServer.open(registry, host=own.host, port=own.port, pages=pages)
+        self._url = metrics.url
         try:
             await ensure_topology(bus)
             lease = Lease(bus, LEASE, f"{socket.gethostname()}.{secrets.token_hex(8)}")
             if not await self._take_lead(lease, stop):
                 return Exit.CLEAN
-            return await self._lead(bus, lease, stop, metrics.url)
+            return await self._lead(bus, lease, stop)
         finally:
             metrics.close()
             await bus.close()
@@ -91,17 +107,20 @@ class Scaler:
                 if await lease.acquire():
                     return True
                 if not waited:
-                    log.info("scaler.waiting another one leads, or did a moment ago")
+                    log.info(
+                        "scaler.waiting another one leads, or did a moment ago metrics=%s",
+                        self._url,
+                    )
             except BusError as exc:
                 log.warning("scaler.no_lease %s", exc)
             waited = True
             await wait_for(stop, lease.period_s)
         return False
 
-    async def _lead(self, bus: Bus, lease: Lease, stop: asyncio.Event, url: str) -> int:
+    async def _lead(self, bus: Bus, lease: Lease, stop: asyncio.Event) -> int:
         log.info("scaler.leading")
         async with self._leading(bus, lease) as tasks:
-            self._on_ready(url)
+            self._on_ready(self._url)
             tasks.append(asyncio.create_task(self._keep_lease(lease)))
             stopping = asyncio.create_task(stop.wait())
             await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -136,6 +155,7 @@ class Scaler:
             stack.push_async_callback(keeper.hands.close)
             parts.observer.on_news(keeper.poke)
             depths = Depths(bus, parts.registry, parts.states, parts.observer)
+            depths.on_measured(parts.scaling.note_measured)
             keys = await Bucket.open(bus, subjects.KEYS_BUCKET)
             service = ManagementService(Desk(parts, depths, keys))
             painting = self._paint(parts, depths, keeper, service)
@@ -158,44 +178,72 @@ class Scaler:
         pace = Pace(first_s=own.restart_min_s, longest_s=own.restart_max_s)
         memory = Memory(observer, states, Events(bus), pace)
         stack.push_async_callback(memory.close)
-        launcher = ProcessLauncher(Path(self._settings.state_dir), self._command, memory.note_ended)
+        state_dir = Path(self._settings.state_dir)
+        launcher = ProcessLauncher(state_dir, self._command, memory.note_ended, self._gpus)
         stack.push_async_callback(launcher.close)
         launcher.adopt()
         parts = Parts(bus, registry, states, observer, memory)
+        parts.lacks = launcher.lacks
         parts.leads = lambda: lease.is_held and bus.is_connected
         return parts, launcher
 
     async def _paint(
         self, parts: Parts, depths: Depths, keeper: Keeper, service: ManagementService
     ) -> None:
-        """Put up a new picture for the metrics once a second."""
+        """Put up a new picture for the metrics and a new list of targets once a second."""
         while True:
+            self._discover(parts)
             self._collector.picture = Picture(
-                deployments=_deployments(parts, depths),
+                deployments=_deployments(parts, depths, keeper.hands.starts),
                 gateways=len(parts.observer.gateways.live()),
-                starts=keeper.hands.starts_total,
-                crashes=parts.memory.crashes_total,
+                scale_changes=dict(parts.scaling.changes),
                 verbs=dict(service.answered),
                 leading=True,
             )
             await asyncio.sleep(PICTURE_S)
 
+    def _discover(self, parts: Parts) -> None:
+        """Tell who lives, unless we cannot know it now: then what was told last still holds."""
+        observer = parts.observer
+        if parts.leads() and observer.gateways.is_settled():
+            workers = observer.fleet.live(asyncio.get_running_loop().time())
+            machine = socket.gethostname()
+            self._discovery.groups = targets(observer.gateways.live(), workers, self._url, machine)
 
-def _deployments(parts: Parts, depths: Depths) -> tuple[DeploymentPicture, ...]:
+
+async def look_for_gpus(find: Callable[[], Gpus], limit_s: float = GPUS_LIMIT_S) -> Gpus:
+    """Ask for the GPUs in a thread; a driver that hangs has none."""
+    try:
+        async with asyncio.timeout(limit_s):
+            gpus = await asyncio.to_thread(find)
+    except TimeoutError:
+        gpus = Gpus(reason=f"NVML did not answer in {limit_s:g} s")
+    log.info("scaler.gpus found=%d %s", len(gpus.found), gpus.reason)
+    return gpus
+
+
+def _deployments(
+    parts: Parts, depths: Depths, starts: Counter[Address]
+) -> tuple[DeploymentPicture, ...]:
     now_s = asyncio.get_running_loop().time()
     pictures = []
     for stored in parts.registry.deployments():
-        spec = stored.record.spec
+        spec, scale = stored.record.spec, stored.record.spec.autoscale
+        count = wanted(stored.record, parts.states.get(spec.endpoint_name, spec.name))
         beats = parts.observer.fleet.fresh(spec.endpoint_name, spec.name, now_s)
         pictures.append(
             DeploymentPicture(
                 endpoint=spec.endpoint_name,
                 deployment=spec.name,
                 lanes=depths.lanes(spec.endpoint_name, spec.name),
-                wanted=spec.instance_count,
+                wanted=count,
+                least=scale.min_instances if scale else count,
+                most=scale.max_instances if scale else count,
                 instances=count_states(beat.state for beat in beats),
                 cpu_percent=sum(beat.cpu_percent for beat in beats),
                 memory_bytes=sum(beat.memory_bytes for beat in beats),
+                starts=starts[spec.endpoint_name, spec.name],
+                crashes=parts.memory.crashed[spec.endpoint_name, spec.name],
             )
         )
     return tuple(pictures)

@@ -92,8 +92,29 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     again_s: float | None = None
 
 
+def is_proving(record: DeploymentRecord, state: DeploymentState) -> bool:
+    """Tell whether the newest generation has yet to become ready, or to fail."""
+    return record.generation not in (state.serving, state.failed_generation)
+
+
+def wanted(record: DeploymentRecord, state: DeploymentState) -> int:
+    """Return how many instances there should be now.
+
+    A generation that is new shows that it starts, even if there is nothing to do.
+    """
+    scale, count = record.spec.autoscale, record.spec.instance_count
+    if scale is None:
+        return count
+    count = count if state.target is None else state.target
+    least = max(scale.min_instances, int(is_proving(record, state)))
+    return max(least, min(count, scale.max_instances))
+
+
 def provisioning(record: DeploymentRecord, state: DeploymentState) -> ProvisioningState:
-    """Name the state people see: how far `state` has come to what `record` asks for."""
+    """Name the state people see: how far `state` has come to what `record` asks for.
+
+    Where the load decides the count, any count within the bounds is what was asked for.
+    """
     if record.deleting:
         return "Deleting"
     if state.failed_generation == record.generation:
@@ -102,4 +123,6 @@ def provisioning(record: DeploymentRecord, state: DeploymentState) -> Provisioni
         return "Updating" if state.serving else "Creating"
     if record.all_traffic:
         return "Creating"
-    return "Succeeded" if state.settled == record.spec.instance_count else "Scaling"
+    scale, count = record.spec.autoscale, record.spec.instance_count
+    least, most = (scale.min_instances, scale.max_instances) if scale else (count, count)
+    return "Succeeded" if least <= state.settled <= most else "Scaling"

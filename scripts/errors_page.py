@@ -7,9 +7,9 @@ import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from gateway.edge import STATUSES
 from mesh.cli.exits import exit_code
 from mesh.errors import MeshError
+from mesh.statuses import STATUSES
 
 PAGE = Path(__file__).parents[1] / "docs" / "errors.md"
 PACKAGES = ("mesh", "gateway", "scaler", "workers")

@@ -25,3 +25,8 @@ done
 for peer in benchmarks/requirements/*.in; do
   compile "$peer" -o "${peer%.in}.txt"
 done
+for image in docker/requirements/*.in; do
+  no_deps=()
+  [ "$image" = docker/requirements/tritonserver.in ] && no_deps=(--no-deps)  # as in scripts/setup.sh
+  compile "${no_deps[@]}" "$image" -c requirements/dev.txt -o "${image%.in}.txt"
+done

@@ -8,8 +8,10 @@ import hypothesis
 import pytest
 
 from tests.broker import BINARY, NatsServer
+from tests.gpus import claim, lacking, verdict
 
 E2E = Path(__file__).parent / "e2e"
+CLAIMS = pytest.StashKey[dict[str, str]]()
 SLOW_S = 60  # for real processes and servers of other projects
 
 # A fresh checkout builds hypothesis's character tables first, and two cores are often busy: neither
@@ -21,11 +23,44 @@ hypothesis.settings.load_profile("mesh")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give tests of whole processes and of foreign servers more time than the usual 10 s."""
+    """Give tests of whole processes, foreign servers and GPUs more time than the usual 10 s."""
     for item in items:
-        is_slow = E2E in item.path.parents or item.get_closest_marker("foreign")
+        marks = {mark.name for mark in item.iter_markers()}
+        is_slow = E2E in item.path.parents or marks & {"foreign", "gpu"}
         if is_slow and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(SLOW_S))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs a GPU, or more, where this machine has none."""
+    marker = item.get_closest_marker("gpu")
+    if marker is not None and (reason := lacking(marker.args)):
+        pytest.skip(reason)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say at the end of `make gpu` what it has not proven."""
+    if terminalreporter.config.option.markexpr != "gpu":
+        return
+    claims = terminalreporter.config.stash.get(CLAIMS, {})
+    proven, unproven = [], {}
+    for kind in ("passed", "skipped", "failed", "error"):
+        for report in terminalreporter.stats.get(kind, []):
+            text = claims.get(report.nodeid, report.nodeid)  # a file that cannot be collected
+            if kind == "passed":
+                proven.append(text)
+            else:
+                why = report.longrepr[2] if kind == "skipped" else "its test failed"
+                unproven[text] = why.removeprefix("Skipped: ")
+    terminalreporter.section("GPUs")
+    for line in verdict(proven, unproven):
+        terminalreporter.write_line(line)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Note what the tests of GPUs claim."""
+    found = {item.nodeid: claim(item) for item in session.items if item.get_closest_marker("gpu")}
+    session.config.stash[CLAIMS] = found
 
 
 def pytest_report_header() -> str:

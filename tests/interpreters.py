@@ -32,3 +32,10 @@ def _version(python: str) -> str:
 def find_python(version: str) -> str | None:
     """Return an interpreter of that version, None if this machine has none."""
     return next((path for path in _candidates(version) if _version(path) == version), None)
+
+
+@cache
+def has_module(python: str, name: str) -> bool:
+    """Whether an interpreter finds a module."""
+    ask = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({name!r}) is None)"
+    return subprocess.run([python, "-c", ask], timeout=10, check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""`python -m workers --settings FILE --endpoint E --deployment D --generation G --instance I`."""
+"""`python -m workers [--settings FILE] --endpoint E --deployment D --generation G --instance I`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import sys
 
 from mesh import lifecycle
-from mesh.settings import read_settings
+from mesh.program import program_settings
 from mesh.subjects import WorkerAddress
 from workers.service import run_worker
 
@@ -17,7 +17,8 @@ def main() -> int:
     address = WorkerAddress(given.endpoint, given.deployment, given.instance)
 
     async def serve(stop: asyncio.Event) -> int:
-        return await run_worker(read_settings(given.settings), address, int(given.generation), stop)
+        settings = program_settings(given.settings)
+        return await run_worker(settings, address, int(given.generation), stop)
 
     return lifecycle.run(f"worker {'.'.join(address)}", serve)
 

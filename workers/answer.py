@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import time
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from mesh import subjects, wire
 from mesh.errors import BackendError, MeshError, error_body
+from mesh.statuses import status_of
 from mesh.subjects import WorkerAddress
 from workers.exchange import JSON, Outcome
 from workers.work import Work
+
+MODEL_ERROR: Final = "424"
+MESH_HTTP_BYTES: Final = 16 * 1024
 
 
 class Reply(NamedTuple):
@@ -58,6 +62,7 @@ class Speaker:
     def __init__(self, address: WorkerAddress, generation: int) -> None:
         self._address = address
         self._instance = address.instance
+        self._generation = generation
         self._identity = (
             f"{wire.INSTANCE}: {address.instance}\r\n{wire.GENERATION}: {generation}\r\n"
         )
@@ -77,6 +82,31 @@ class Speaker:
         if reply.http:
             lines += f"{wire.HTTP}: {_clean(reply.http.decode())}\r\n"
         return lines
+
+    @property
+    def endpoint(self) -> str:
+        """The endpoint whose requests are answered."""
+        return self._address.endpoint
+
+    def result(self, work: Work, reply: Reply) -> dict[str, str]:
+        """Headers of a queued request's result: its status is the one it would have over HTTP."""
+        queued_ms = max(0.0, work.started_s - work.stamped_s) * 1000
+        headers = {
+            wire.STATUS: str(status_of(reply.code) if reply.code else reply.status),
+            wire.CONTENT_TYPE: _clean(reply.content_type),
+            wire.DEPLOYMENT: self._address.deployment,
+            wire.INSTANCE: self._instance,
+            wire.GENERATION: str(self._generation),
+            wire.ATTEMPT: str(work.attempt),
+            wire.TIMING: f"{queued_ms:.3f},{reply.run_ms:.3f},1",
+        }
+        if reply.code:
+            headers |= {wire.ERROR: reply.code}
+        if headers[wire.STATUS] == MODEL_ERROR:
+            headers |= {wire.MODEL_STATUS: str(reply.status)}
+        if 0 < len(reply.http) <= MESH_HTTP_BYTES:
+            headers |= {wire.HTTP: _clean(reply.http.decode())}
+        return headers
 
     def shadow(self, work: Work, reply: Reply) -> tuple[str, bytes]:
         """Subject and body of a mirror deployment's answer."""

@@ -14,7 +14,7 @@ import psutil
 from mesh import subjects, wire
 from mesh.errors import BusError
 from mesh.reason import headline
-from mesh.wire import InstanceState, ServiceTime, WorkerHeartbeat
+from mesh.wire import GpuFigures, InstanceState, ServiceTime, WorkerHeartbeat
 from workers.instance import Instance
 
 log = logging.getLogger("workers.beat")
@@ -23,7 +23,7 @@ PERIOD_S: Final = 1.0
 
 
 class Heart:
-    """Tells how the instance is. `busy` and `service` are asked at each beat."""
+    """Tells how the instance is. What it is given is asked at each beat."""
 
     def __init__(
         self,
@@ -32,11 +32,13 @@ class Heart:
         busy: Callable[[], tuple[int, int]],
         service: Callable[[], ServiceTime],
         pids: Callable[[], Iterable[int]],
+        gpu: Callable[[], GpuFigures | None] = lambda: None,
     ) -> None:
         self._instance = instance
         self._busy = busy
         self._service = service
         self._pids = pids
+        self._gpu = gpu
         self._processes: dict[int, psutil.Process] = {}
         self.state: InstanceState = "starting"
         self.reason = ""
@@ -90,6 +92,7 @@ class Heart:
             cpu_percent=cpu_percent,
             memory_bytes=memory_bytes,
             metrics_url=self.metrics_url,
+            gpu=self._gpu(),
         )
 
     def _usage(self) -> tuple[float, int]:

@@ -11,11 +11,11 @@ import logging
 from typing import Final, Protocol
 
 from mesh import topology
+from mesh.clock import BrokerClock
 from mesh.settle import Again, settle_crash
 from mesh.subjects import LANES, Lane
 from workers.answer import Speaker, joined_reply
 from workers.attempts import Attempts
-from workers.clock import BrokerClock
 from workers.desk import Desk
 from workers.ending import Endings
 from workers.exchange import Exit, Outcome, RunRequest
@@ -69,9 +69,8 @@ class Consumer:
         attempts: Attempts,
         clock: BrokerClock,
     ) -> None:
-        spec = instance.record.spec
         self._instance = instance
-        self._spec = spec
+        self._spec = spec = instance.record.spec
         self._runners: Runners = NoRunners()
         self._clock = clock
         self._loop = asyncio.get_running_loop()
@@ -143,6 +142,7 @@ class Consumer:
             self._end.bury(malformed_work(delivery, now_s), f"not a request: {work.reason}", 0)
             return
         if work.is_redelivered:
+            self.tally.redelivered += 1
             self._end.spawn(self._accept_redelivered(work))
             return
         self.desk.accept(work, now_s)
@@ -182,11 +182,15 @@ class Consumer:
         elif work.is_redelivered:
             self._end.spawn(self._record_and_run(work))
         else:
-            self._runners.submit(run_request(work, self._latest_s(work)))
+            self._submit(work, now_s)
+
+    def _submit(self, work: Work, now_s: float) -> None:
+        stop_s = now_s + self._spec.timeout_s
+        self._runners.submit(run_request(work, self._latest_s(work), stop_s))
 
     async def _record_and_run(self, work: Work) -> None:
         if await self._trials.record(work):
-            self._runners.submit(run_request(work, self._latest_s(work)))
+            self._submit(work, self._loop.time())
             return
         self.desk.finish(work.number, self._loop.time())
         self._start_more(self._loop.time())

@@ -7,13 +7,22 @@ confirmed by its stream before either. Ring: service.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Coroutine
-from typing import Final
+from typing import Final, Literal
 
 from mesh.bus import Bus
-from mesh.errors import BackendError, BusError, PoisonError
+from mesh.errors import (
+    BackendError,
+    BusError,
+    CancelledRequestError,
+    DeadlineExceededError,
+    MeshError,
+    PoisonError,
+)
+from mesh.jobs import keep_result
+from mesh.statuses import status_of
+from mesh.streams import store
 from workers.answer import Reply, Speaker, refusal
 from workers.attempts import Attempts
 from workers.outbox import ACK, IN_PROGRESS, NAK, Outbox
@@ -23,7 +32,13 @@ from workers.work import Work
 log = logging.getLogger("workers.ending")
 
 ACK_KEEP_S: Final = 60.0
+KEEP_S: Final = 15.0
+KEEP_AGAIN_S: Final = 0.5
 POISON_STATUS: Final = 500
+LET_GO: Final[dict[str, type[MeshError]]] = {
+    "expired": DeadlineExceededError,
+    "cancelled": CancelledRequestError,
+}
 
 
 class Endings:
@@ -41,14 +56,25 @@ class Endings:
         self._steps: set[asyncio.Task[None]] = set()
 
     def answer(self, work: Work, reply: Reply) -> None:
-        """Answer and acknowledge."""
-        self._say(work, reply)
-        self._acknowledge(work)
+        """Answer and acknowledge; what is to be kept is kept first."""
+        reply = self._fit(reply)
+        if work.is_kept:
+            self.spawn(self._keep(work, reply))
+        else:
+            self._say(work, reply)
+            self._acknowledge(work)
 
-    def let_go(self, work: Work, outcome: str) -> None:
-        """End a request that nobody waits for any more: never answered, never run again."""
+    def let_go(self, work: Work, outcome: Literal["expired", "cancelled"]) -> None:
+        """End a request that nobody waits for any more: it is not run again.
+
+        One whose result is kept gets one that says so: somebody may ask for it.
+        """
         self._tally.count(outcome)
-        self._acknowledge(work)
+        if work.is_kept:
+            error = LET_GO[outcome]()
+            self.spawn(self._keep(work, refusal(error, status_of(error.code))))
+        else:
+            self._acknowledge(work)
 
     def hand_back(self, work: Work) -> None:
         """Give a request that was never begun back to the queue; this is not an attempt."""
@@ -80,11 +106,14 @@ class Endings:
             await asyncio.gather(*self._steps)
         await self._outbox.drained()
 
-    def _say(self, work: Work, reply: Reply) -> None:
+    def _fit(self, reply: Reply) -> Reply:
         limit = self._bus.max_body_bytes
-        if len(reply.body) > limit:
-            text = f"the answer of {len(reply.body)} bytes is larger than {limit} bytes"
-            reply = refusal(BackendError(text), reply.status)
+        if len(reply.body) <= limit:
+            return reply
+        text = f"the answer of {len(reply.body)} bytes is larger than {limit} bytes"
+        return refusal(BackendError(text), reply.status)
+
+    def _say(self, work: Work, reply: Reply) -> None:
         if work.is_shadow:
             subject, body = self._speaker.shadow(work, reply)
             self._outbox.send(subject, body, keep_until_s=work.deadline_s)
@@ -96,6 +125,28 @@ class Endings:
         self._outbox.send(work.ack, ACK, keep_until_s=self._loop.time() + ACK_KEEP_S)
         if work.is_redelivered:
             self.spawn(self._forget(work.seq))
+
+    async def _keep(self, work: Work, reply: Reply) -> None:
+        """Keep a result for sure, and only then acknowledge; the first one that is kept counts."""
+        until_s = self._loop.time() + KEEP_S
+        while not await self._is_kept(work, reply):
+            now_s = self._loop.time()
+            if now_s > until_s:
+                self.hand_back(work)
+                return
+            self.still_working(work, now_s)
+            await asyncio.sleep(KEEP_AGAIN_S)
+        self._acknowledge(work)
+
+    async def _is_kept(self, work: Work, reply: Reply) -> bool:
+        headers = self._speaker.result(work, reply)
+        endpoint = self._speaker.endpoint
+        try:
+            await keep_result(self._bus, endpoint, work.request_id, reply.body, headers)
+        except BusError as exc:
+            log.warning("ending.not_kept request=%s %s", work.request_id, exc)
+            return False
+        return True
 
     async def _forget(self, seq: int) -> None:
         try:
@@ -114,9 +165,7 @@ class Endings:
         log.error("ending.dead request=%s attempts=%d %s", work.request_id, attempts, reason)
         subject, body = self._speaker.dead_letter(work, reason, attempts)
         try:
-            stored = json.loads((await self._bus.request(subject, body)).data)
-            if "error" in stored:
-                raise BusError(f"{subject}: {stored['error'].get('description')}")
+            await store(self._bus, subject, body)
         except BusError as exc:
             log.warning("ending.not_buried request=%s %s", work.request_id, exc)
             self.hand_back(work)

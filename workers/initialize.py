@@ -18,9 +18,10 @@ from mesh.bus import Bucket, Bus
 from mesh.errors import BootError, NotFoundError
 from mesh.records import Artifact, DeploymentRecord
 from mesh.settings import Settings
+from mesh.spec.deployment import DeploymentSpec
 from mesh.subjects import CONFIG_BUCKET, WorkerAddress
 from workers.instance import Instance
-from workers.launch import NO_BYTECODE, RunnerConfig
+from workers.launch import NO_BYTECODE, RunnerConfig, Tensors
 from workers.runtime import Runtime, Say
 from workers.scripts import ScriptRuntime
 
@@ -73,8 +74,13 @@ async def _prepare_script(record: DeploymentRecord, fetch: Fetch) -> Runtime:
         env=NO_BYTECODE | spec.environment_variables,
         hard_timeout=spec.mesh.hard_timeout,
         run_limit_s=spec.timeout_s,
+        tensors=_tensors(spec),
     )
     return ScriptRuntime(config, spec.worker_count)
+
+
+def _tensors(spec: DeploymentSpec) -> Tensors | None:
+    return Tensors(device=spec.mesh.device, model_name=spec.name) if spec.takes_tensors else None
 
 
 async def _prepare_triton(record: DeploymentRecord, settings: Settings, fetch: Fetch) -> Runtime:

@@ -17,6 +17,7 @@ import msgspec
 
 from mesh.errors import BootError
 from mesh.process import die_with_parent
+from mesh.spec.options import Device
 from workers.runner.cell import CELL_BYTES, Cell
 
 RUNNER: Final = Path(__file__).with_name("runner")
@@ -49,12 +50,20 @@ INHERITED_PREFIXES: Final = ("LC_", "CUDA_", "NVIDIA_")
 NO_BYTECODE: Final = {"PYTHONDONTWRITEBYTECODE": "1"}  # instances share the fetched folders
 
 
+class Tensors(msgspec.Struct, frozen=True, kw_only=True):
+    """What a runner that is asked with arrays must know."""
+
+    device: Device
+    model_name: str
+
+
 class RunnerConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What a runner process runs.
 
     Its shapes: `python` an interpreter, `script` an absolute path, `code_dir` the working folder
     (the script's own if empty), `env` the deployment's variables. With `hard_timeout` a runner is
     stopped when a request past its deadline has kept it for `run_limit_s` and cannot be cancelled.
+    `tensors` is None for a script that takes text.
     """
 
     python: str
@@ -65,6 +74,7 @@ class RunnerConfig(msgspec.Struct, frozen=True, kw_only=True):
     boot_timeout_s: float = 600.0
     hard_timeout: bool = True
     run_limit_s: float = 0.0
+    tensors: Tensors | None = None
 
 
 class Spawned(NamedTuple):
@@ -113,7 +123,7 @@ def spawn(config: RunnerConfig) -> Spawned:
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
         fds = (theirs.fileno(), cell_fd)
         process = subprocess.Popen(
-            [config.python, str(RUNNER), *map(str, fds), config.script],
+            [config.python, str(RUNNER), *map(str, fds), config.script, *_options(config)],
             cwd=_code_dir(config),
             env=runner_env(config, os.environ),
             stdin=subprocess.DEVNULL,
@@ -133,6 +143,10 @@ def spawn(config: RunnerConfig) -> Spawned:
         os.close(cell_fd)
     ours.setblocking(False)
     return Spawned(process, ours, cell)
+
+
+def _options(config: RunnerConfig) -> list[str]:
+    return [msgspec.json.encode(config.tensors).decode()] if config.tensors else []
 
 
 def _code_dir(config: RunnerConfig) -> str:

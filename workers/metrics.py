@@ -13,13 +13,17 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from mesh import metrics
 from mesh.subjects import Lane
 from mesh.tally import Histogram
+from mesh.wire import GpuFigures
 from workers.beat import Heart
 from workers.instance import Instance
 from workers.tally import WorkerTally
 
-LABELS: Final = ("endpoint", "deployment", "instance", "generation")
+# `mesh_instance` and not `instance`, which is Prometheus's own name for where it scraped.
+LABELS: Final = ("endpoint", "deployment", "mesh_instance", "generation")
+GPU_LABELS: Final = (*LABELS, "gpu", "gpu_name")
 
 
 class WorkerCollector(Collector):
@@ -35,6 +39,7 @@ class WorkerCollector(Collector):
         address = instance.address
         self._values = [*address, str(instance.record.generation)]
         self._slots = instance.record.spec.slots
+        self._bus = instance.bus
         self._tally = tally
         self._heart = heart
         self._backlog = backlog
@@ -56,12 +61,31 @@ class WorkerCollector(Collector):
         yield self._gauge("mesh_worker_in_flight", "Requests running", heartbeat.in_flight)
         yield self._gauge("mesh_worker_held", "Requests taken from the queue", heartbeat.held)
         yield self._gauge(
-            "mesh_worker_cpu_percent", "CPU of the instance, 100 is one core", heartbeat.cpu_percent
+            "mesh_worker_cpu_cores", "CPU the instance uses", heartbeat.cpu_percent / 100
         )
         yield self._gauge(
             "mesh_worker_memory_bytes", "Resident memory of the instance", heartbeat.memory_bytes
         )
         yield self._backlogs()
+        if heartbeat.gpu is not None:
+            yield from self._device(heartbeat.gpu)
+        yield self._redelivered()
+        yield metrics.broker_connected(is_connected=self._bus.is_connected)
+
+    def _device(self, gpu: GpuFigures) -> Iterable[Metric]:
+        """How busy the instance's GPU is, all processes on it together."""
+        figures: dict[str, float] = {
+            "memory_bytes": gpu.memory_bytes,
+            "memory_total_bytes": gpu.memory_total_bytes,
+        }
+        texts = {"memory_bytes": "Memory in use on the GPU", "memory_total_bytes": "Memory it has"}
+        if gpu.percent is not None:
+            figures["utilization_ratio"] = gpu.percent / 100
+            texts["utilization_ratio"] = "Share of the last moments in which the GPU worked"
+        for name, value in figures.items():
+            family = GaugeMetricFamily(f"mesh_gpu_{name}", texts[name], labels=GPU_LABELS)
+            family.add_metric([*self._values, gpu.uuid, gpu.name], value)
+            yield family
 
     def _outcomes(self) -> Metric:
         family = CounterMetricFamily(
@@ -79,6 +103,13 @@ class WorkerCollector(Collector):
         )
         for lane, count in self._backlog().items():
             family.add_metric([*self._values, lane], count)
+        return family
+
+    def _redelivered(self) -> Metric:
+        family = CounterMetricFamily(
+            "mesh_worker_redelivered", "Requests delivered that had been before", labels=LABELS
+        )
+        family.add_metric(self._values, self._tally.redelivered)
         return family
 
     def _gauge(self, name: str, text: str, value: float) -> Metric:

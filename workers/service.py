@@ -8,15 +8,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Final
 
 from mesh import lifecycle, subjects, wire
 from mesh.bus import Bucket, Bus, Message
+from mesh.clock import BrokerClock, Sample, parse_broker_time
 from mesh.errors import BootError, BusError, MeshError
 from mesh.events import Events
 from mesh.exits import Exit
+from mesh.gpus import VISIBLE
 from mesh.metrics import MetricsServer, new_registry
 from mesh.settings import Settings
 from mesh.subjects import ATTEMPTS_BUCKET, WorkerAddress
@@ -24,8 +27,8 @@ from mesh.tasks import first_of
 from mesh.wire import Cancel
 from workers.attempts import Attempts
 from workers.beat import Heart
-from workers.clock import BrokerClock, Sample, parse_broker_time
 from workers.consume import Consumer
+from workers.devices import DeviceWatch
 from workers.exchange import Callbacks
 from workers.initialize import load_instance, prepare
 from workers.instance import Instance
@@ -55,11 +58,15 @@ class Worker:
         self._pool: Pool | None = None
         self._hopeless = asyncio.Event()
         self._consumer = Consumer(instance, self._outbox, attempts, self._clock)
+        self._device: DeviceWatch | None = None
+        if instance.record.spec.mesh.device == "cuda":
+            self._device = DeviceWatch(os.environ.get(VISIBLE, ""))
         self._heart = Heart(
             instance,
             busy=lambda: (self._consumer.desk.load.busy, len(self._consumer.desk)),
             service=lambda: self._consumer.tally.service,
             pids=lambda: self._pool.pids if self._pool else (),
+            gpu=lambda: self._device.figures if self._device else None,
         )
 
     async def serve(self, stop: asyncio.Event) -> int:
@@ -78,21 +85,22 @@ class Worker:
 
     @contextlib.asynccontextmanager
     async def _background(self) -> AsyncIterator[None]:
-        """Heartbeat, logs, clock and metrics, from the start to the end."""
+        """Heartbeat, logs, clock, GPU and metrics, from the start to the end."""
         registry = new_registry()
         registry.register(
             WorkerCollector(
                 self._instance, self._consumer.tally, self._heart, lambda: self._consumer.backlog
             )
         )
-        metrics = MetricsServer.open(registry, host=self._settings.worker.host)
+        own = self._settings.worker
+        metrics = MetricsServer.open(registry, host=own.host, port=own.port)
         self._heart.metrics_url = metrics.url
+        steps = [self._heart.run(), self._logs.run(), self._keep_clock()]
+        if self._device is not None:
+            steps.append(self._device.run())
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [
-                    group.create_task(step)
-                    for step in (self._heart.run(), self._logs.run(), self._keep_clock())
-                ]
+                tasks = [group.create_task(step) for step in steps]
                 yield
                 for task in tasks:
                     task.cancel()

@@ -15,13 +15,16 @@ from workers.work import Work
 
 SMOOTHING: Final = 0.05
 PEAK_DECAY: Final = 0.99
+OUTCOMES: Final = ("ok", "model_error", "expired", "cancelled", "handed_back", "dead")
 
 
 class WorkerTally:
     """Counts since the start of the worker."""
 
     def __init__(self) -> None:
-        self.outcomes: dict[str, int] = {}
+        # From zero on: a counter that begins with its first event hides that event from rate().
+        self.outcomes: dict[str, int] = dict.fromkeys(OUTCOMES, 0)
+        self.redelivered = 0
         self.queued = Histogram()
         self.run = Histogram()
         self.service_s = 0.0
@@ -32,7 +35,7 @@ class WorkerTally:
     def observe(self, work: Work, status: int, run_s: float, now_s: float) -> None:
         """Count a request that ran: waited in the queue, took a slot, ran for `run_s` of it."""
         outcome = "ok" if 200 <= status < 300 else "model_error"
-        self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
+        self.outcomes[outcome] += 1
         self.queued.observe(work.started_s - work.stamped_s)
         self.run.observe(run_s)
         self.answered += 1
@@ -44,7 +47,7 @@ class WorkerTally:
 
     def count(self, outcome: str) -> None:
         """Count a request that ended without running: expired, cancelled, handed back, dead."""
-        self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
+        self.outcomes[outcome] += 1
 
     @property
     def service(self) -> ServiceTime:

@@ -10,8 +10,8 @@ from typing import Final
 import msgspec
 
 from mesh import subjects, wire
-from mesh.subjects import Lane, WorkerAddress
-from workers.clock import BrokerClock
+from mesh.clock import BrokerClock
+from mesh.subjects import KEPT_LANES, Lane, WorkerAddress
 from workers.exchange import DEFAULT_PATH, RunRequest
 from workers.pull import Delivery
 
@@ -49,6 +49,16 @@ class Work(msgspec.Struct, kw_only=True, eq=False):
         return self.lane == SHADOW_LANE
 
     @property
+    def is_kept(self) -> bool:
+        """Whether its result is kept for whoever asks for it.
+
+        Not if it is answered somewhere, nor without an id: nobody could ask.
+        """
+        return (
+            not self.reply and self.lane in KEPT_LANES and subjects.is_request_id(self.request_id)
+        )
+
+    @property
     def is_redelivered(self) -> bool:
         """Whether somebody has held it before, and may have died with it."""
         return self.delivered > 1
@@ -82,6 +92,8 @@ def decode(
     message = delivery.message
     headers = message.headers or {}
     timeout_s = default_timeout_s
+    if wire.STATUS in headers:  # a reply subject chosen so that an answer comes here
+        return Malformed("it is an answer")
     if (timeout_ms := headers.get(wire.TIMEOUT_MS)) is not None:
         if not timeout_ms.isascii() or not timeout_ms.isdigit():
             return Malformed(f"{wire.TIMEOUT_MS}: {timeout_ms!r} is not a whole number of ms")
@@ -116,8 +128,14 @@ def begin_by_s(work: Work, mean_run_s: float) -> float:
     return latest_s if latest_s > work.stamped_s else work.deadline_s
 
 
-def run_request(work: Work, latest_s: float) -> RunRequest:
-    """Word a request for a runner."""
+def run_request(work: Work, latest_s: float, stop_s: float) -> RunRequest:
+    """Word a request for a runner.
+
+    Args:
+        work: the request.
+        latest_s: when it must have begun.
+        stop_s: when it must have ended if its own deadline is about waiting only.
+    """
     headers = work.headers
     return RunRequest(
         number=work.number,
@@ -127,24 +145,29 @@ def run_request(work: Work, latest_s: float) -> RunRequest:
         content_type=headers.get(wire.CONTENT_TYPE, ""),
         headers=headers.get(wire.HTTP, "").encode(),
         body=work.body,
-        deadline_s=work.deadline_s,
+        deadline_s=min(work.deadline_s, stop_s) if work.is_kept else work.deadline_s,
         begin_by_s=latest_s,
     )
 
 
 def malformed_work(delivery: Delivery, now_s: float) -> Work:
-    """Wrap what cannot be a request so that it can be buried; it has nobody to answer to."""
+    """Wrap what cannot be a request so that it can be buried; it has no reply subject.
+
+    The id of what is an answer is that of another request, which does not end with it.
+    """
+    headers = delivery.message.headers or {}
+    is_answer = wire.STATUS in headers
     return Work(
         number=0,
         ack=delivery.message.reply,
         lane=delivery.lane,
         seq=delivery.seq,
         delivered=1,
-        request_id="",
+        request_id="" if is_answer else headers.get(wire.REQUEST_ID, ""),
         reply="",
         deadline_s=now_s,
         stamped_s=now_s,
         held_s=now_s,
         body=delivery.message.data,
-        headers=delivery.message.headers or {},
+        headers=headers,
     )

@@ -36,6 +36,7 @@ class Bus:
         self._client = client
         self._on_reconnect: list[Callable[[], Awaitable[None]]] = []
         self._on_away: list[Callable[[], None]] = []
+        self.on_error: list[Callable[[str], None]] = []  # called with what the broker complains of
         self._reconnect_task: asyncio.Future[list[None]] | None = None
         self._refused = asyncio.Event()
         self._refusal = ""
@@ -199,6 +200,16 @@ class Bus:
         with translate(FOREIGN, subject=subject):
             return await self._client.subscribe(subject, queue, cb=callback, pending_bytes_limit=0)
 
+    async def leave(self, subscription: Subscription) -> None:
+        """End a subscription once all that was sent to us is delivered; a broker away sends none.
+
+        Raises:
+            BusError: the broker went away meanwhile.
+        """
+        if self._client.is_connected:
+            with translate(FOREIGN):
+                await asyncio.wait_for(subscription.drain(), API_TIMEOUT_S)
+
     def new_inbox(self) -> str:
         """A subject that only this connection's role may listen on."""
         return str(self._client.new_inbox())
@@ -252,6 +263,8 @@ class Bus:
         if "authorization violation" in text.lower():
             self._refusal = text
             self._refused.set()
+        for callback in self.on_error:
+            callback(text)
         # While the broker is away each try to reconnect fails; that it is away was said once.
         is_news = self._client.is_connected or not isinstance(exc, OSError)
         log.log(logging.WARNING if is_news else logging.DEBUG, "bus.error %s", text)

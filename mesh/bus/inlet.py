@@ -46,8 +46,12 @@ class Inlet(Parser):
         self._takers: dict[bytes, tuple[Any, Take | None]] = {}
 
     @classmethod
-    async def subscribe(cls, bus: Bus, subject: str, take: Take) -> Subscription:
+    async def subscribe(
+        cls, bus: Bus, subject: str, take: Take, *, queue: str = ""
+    ) -> Subscription:
         """Call `take` with each message, at once; it must not block.
+
+        Of those who name the same `queue` each message reaches one.
 
         Order holds among whole messages; one that came in two pieces may be overtaken.
 
@@ -60,7 +64,7 @@ class Inlet(Parser):
         async def take_slowly(message: Msg) -> None:
             take(message)
 
-        subscription: Any = await bus.subscribe(subject, take_slowly)
+        subscription: Any = await bus.subscribe(subject, take_slowly, queue=queue)
         inlet._takers[b"%d" % subscription._id] = subscription, take
         return cast("Subscription", subscription)
 

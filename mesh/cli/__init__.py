@@ -27,7 +27,11 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "mesh.cli.deployment:deployment",
         "Create, change, scale and delete deployments; read their logs.",
     ),
-    "nats": ("mesh.cli.up:nats", "What the nats command-line tool needs to join in."),
+    "scale": ("mesh.cli.scale:scale", "See how the number of instances follows the load."),
+    "nats": (
+        "mesh.cli.nats:nats",
+        "What other NATS clients, or a server of your own, need; users for producers.",
+    ),
 }
 
 

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
+import http
 import json
-import urllib.error
-import urllib.request
-from email.message import Message
-from http.client import HTTPException
 from pathlib import Path
-from typing import NamedTuple
 
 import click
 
 from mesh.api import Credentials, EndpointView
 from mesh.cli.options import Options, common_options
 from mesh.cli.output import show
-from mesh.cli.session import with_mesh
+from mesh.cli.session import alone, with_mesh
 from mesh.cli.views import fields
+from mesh.client import Answer, Client
 from mesh.errors import BusError, MeshError, NotFoundError, SpecError
 from mesh.management import KeyType, Management
-
-DEPLOYMENT_HEADER = "azureml-model-deployment"
-CLIENT_TIMEOUT_S = 310.0  # the longest request an endpoint allows, and a little
 
 NAME = click.option("-n", "--name", required=True, help="The endpoint.")
 KEY_TYPE = click.option(
@@ -61,13 +55,7 @@ def invoke(
     view, keys = with_mesh(options, look)
     refuse_unknown(view, deployment_name)
     key = keys.primary_key if key_type == "primary" else keys.secondary_key
-    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-    if deployment_name is not None:
-        headers[DEPLOYMENT_HEADER] = deployment_name
-    answer = post(view.scoring_uri, body, headers)
-    if not 200 <= answer.status < 300:
-        raise MeshError(error_text(answer))
-    print_body(answer)
+    print_body(alone(call(view, key, body, deployment_name)))
 
 
 def read_body(path: Path) -> bytes:
@@ -101,35 +89,25 @@ def refuse_unknown(view: EndpointView, deployment: str | None) -> None:
         raise BusError(f"endpoint '{view.name}' has no scoring URI: no gateway is running")
 
 
-class HttpAnswer(NamedTuple):
-    """What a gateway answered."""
-
-    status: int
-    phrase: str
-    headers: Message
-    body: bytes
-
-
-def post(url: str, body: bytes, headers: dict[str, str]) -> HttpAnswer:
-    """Post to a gateway, whatever proxy the environment names for other purposes.
+async def call(view: EndpointView, key: str, body: bytes, deployment: str | None) -> Answer:
+    """Ask a gateway.
 
     Raises:
         BusError: the gateway cannot be reached or did not answer.
+        MeshError: the answer is an error.
     """
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    request = urllib.request.Request(url, data=body, headers=headers, method="POST")
-    try:
-        with opener.open(request, timeout=CLIENT_TIMEOUT_S) as answer:
-            return HttpAnswer(answer.status, answer.reason, answer.headers, answer.read())
-    except urllib.error.HTTPError as exc:
-        with exc:
-            return HttpAnswer(exc.code, exc.reason, exc.headers, exc.read())
-    except (OSError, HTTPException) as exc:
-        reason = getattr(exc, "reason", None) or exc
-        raise BusError(f"{url}: {str(reason) or type(exc).__name__}") from exc
+    url = view.scoring_uri.removesuffix(f"/endpoints/{view.name}/score")
+    async with await Client.connect(url, key=key) as client:
+        try:
+            return await client.invoke(view.name, body, deployment=deployment)
+        except MeshError as exc:
+            answer = exc.context.get("answer")
+            if not isinstance(answer, Answer):
+                raise
+            raise MeshError(error_text(answer)) from exc
 
 
-def error_text(answer: HttpAnswer) -> str:
+def error_text(answer: Answer) -> str:
     """What went wrong: status, message, and the model's own reason if there is one."""
     text = answer.body.decode(errors="replace").strip()
     try:
@@ -141,13 +119,14 @@ def error_text(answer: HttpAnswer) -> str:
         text = str(inner.get("message") or text)
     reason = answer.headers.get("ms-azureml-model-error-reason", "")
     more = f" ({reason})" if reason and reason not in text else ""
-    return f"{answer.status} {answer.phrase}: {text}{more}"
+    phrase = next((one.phrase for one in http.HTTPStatus if one == answer.status), "")
+    return f"{f'{answer.status} {phrase}'.rstrip()}: {text}{more}"
 
 
-def print_body(answer: HttpAnswer) -> None:
+def print_body(answer: Answer) -> None:
     """Print a body as it came; text ends its line."""
-    kind = answer.headers.get_content_type()
-    is_text = kind.startswith("text/") or kind == "application/json"
+    kind = answer.content_type.partition(";")[0]
+    is_text = kind.startswith("text/") or kind in ("", "application/json")
     click.echo(answer.body, nl=is_text and not answer.body.endswith(b"\n"))
 
 

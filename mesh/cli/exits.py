@@ -30,7 +30,7 @@ MEANINGS: Final[dict[int, str]] = {
     USAGE: "wrong usage, or a YAML file or a setting breaks a rule",
     UNREACHABLE: "the mesh does not run, or does not answer",
     NOT_FOUND: "there is no such endpoint or deployment",
-    CONFLICT: "it exists already, was changed meanwhile, or has traffic",
+    CONFLICT: "it exists already, was changed meanwhile, has traffic, or scales by load",
     DEPLOYMENT_FAILED: "the deployment ended as Failed",
     STILL_GOING: "--timeout has passed; the operation goes on",
     INTERRUPTED: "interrupted with Ctrl-C; what was begun goes on",

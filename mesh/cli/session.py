@@ -28,8 +28,13 @@ def with_mesh(options: Options, work: Callable[[Management], Awaitable[T]]) -> T
         async with await Management.open(state_dir=options.state_dir) as mesh:
             return await work(mesh)
 
+    return alone(connected())
+
+
+def alone(work: Coroutine[Any, Any, T]) -> T:
+    """Do work that needs no management service; return what it returned."""
     with contextlib.nullcontext() if is_debugging() else _quiet():
-        return asyncio.run(_until_interrupted(connected()))
+        return asyncio.run(_until_interrupted(work))
 
 
 async def _until_interrupted(work: Coroutine[Any, Any, T]) -> T:

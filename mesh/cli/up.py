@@ -1,10 +1,9 @@
-"""`mesh up | down | status | nats env`: the mesh on this machine."""
+"""`mesh up | down | status`: the mesh on this machine."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -21,11 +20,11 @@ from mesh.cli.output import console, new_table, show
 from mesh.cli.progress import Waiting
 from mesh.cli.session import with_mesh
 from mesh.cli.views import deployment_list, endpoint_list, fields
-from mesh.connect import broker_access
 from mesh.embedded.daemon import run_detached, run_here
 from mesh.embedded.down import stop_mesh
 from mesh.embedded.folder import MeshRecord, ProgramView, StateFolder
 from mesh.errors import BusError, SpecError
+from mesh.metrics import discovery_url
 from mesh.settings import Settings, load_settings, state_dir
 
 # Flag, setting, and what it does; anything else is reached by --set.
@@ -33,7 +32,7 @@ FLAGS: Final = (
     ("--state-dir", "state_dir", "Folder for everything the mesh keeps."),
     ("--host", "gateway.host", "Where the gateway listens."),
     ("--port", "gateway.port", "Port of the gateway; 0 takes a free one."),
-    ("--gateways", "gateway.count", "How many gateway processes."),
+    ("--gateways", "gateway.count", "How many gateway processes; 0: they run elsewhere."),
     ("--nats-url", "nats.url", "Use this nats-server instead of an embedded one."),
     ("--nats-port", "nats.port", "Port of the embedded nats-server; 0 takes a free one."),
     ("--log-level", "log.level", "debug, info, warning or error."),
@@ -53,6 +52,7 @@ class MeshStatus(msgspec.Struct, frozen=True, kw_only=True):
     state_dir: str
     pid: int = 0
     nats_url: str = ""
+    discovery_url: str = ""
     programs: list[ProgramView] = []
     mesh: StatusView | None = None
 
@@ -129,25 +129,6 @@ def status(ctx: click.Context, *, options: Options) -> None:
         ctx.exit(UNREACHABLE)
 
 
-@click.group()
-def nats() -> None:
-    """What the nats command-line tool needs to join in."""
-
-
-@nats.command()
-@STATE_DIR
-def env(*, state_dir: str | None) -> None:
-    """Print exports for the nats tool: eval "$(mesh nats env)".
-
-    The user is the admin, who may do everything.
-    """
-    access = broker_access(state_dir)
-    values = {"NATS_URL": access.url, "NATS_USER": access.user, "NATS_PASSWORD": access.password}
-    for name, value in values.items():
-        if value:
-            click.echo(f"export {name}={shlex.quote(value)}")
-
-
 def _folder(chosen: str | None) -> StateFolder:
     return StateFolder(state_dir(chosen or os.environ.get("MESH_STATE_DIR", "")))
 
@@ -175,9 +156,14 @@ def _status(folder: StateFolder, options: Options) -> MeshStatus:
         state_dir=str(folder.path),
         pid=record.pid,
         nats_url=record.nats_url,
+        discovery_url=_discovery_url(record),
         programs=record.programs,
         mesh=served,
     )
+
+
+def _discovery_url(record: MeshRecord) -> str:
+    return discovery_url(next((p.metrics_url for p in record.programs if p.metrics_url), ""))
 
 
 def _status_page(found: MeshStatus) -> RenderableType:
@@ -190,6 +176,8 @@ def _status_page(found: MeshStatus) -> RenderableType:
             where = one.url or one.metrics_url
             table.add_row(one.name, one.state, str(one.pid or ""), str(one.restarts), where)
         parts += [table, ""]
+        if found.discovery_url:
+            parts += [f"Prometheus finds all of it at {found.discovery_url}", ""]
     if found.mesh is None:
         parts.append("the management service does not answer")
     elif not found.mesh.endpoints:
@@ -216,6 +204,8 @@ def _ready_fields(record: MeshRecord, settings: Settings, *, detached: bool) -> 
     folder = StateFolder(settings.state_dir)
     rows = [(one.name, one.url) for one in record.programs if one.name.startswith("gateway")]
     rows += [(f"{one.name} metrics", one.metrics_url) for one in record.programs if one.metrics_url]
+    if url := _discovery_url(record):
+        rows.append(("prometheus", f"{url}   (docs/monitoring.md)"))
     rows += [
         ("nats", f"{record.nats_url}   (nats tool: mesh nats env)"),
         ("state", str(folder.path)),

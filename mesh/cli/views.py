@@ -10,10 +10,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mesh.api import DeploymentView, EndpointView, InstanceView
+from mesh.api import DeploymentView, EndpointView, InstanceView, ScaleChange, ScalingView
 from mesh.cli.output import new_table
 from mesh.reason import headline
 from mesh.records import Artifact
+from mesh.wire import GpuFigures
 
 STYLES: Final = {"Succeeded": "green", "Failed": "red", "ready": "green", "failed": "red"}
 SHORT_DIGEST: Final = 12
@@ -89,6 +90,7 @@ def deployment_details(view: DeploymentView) -> RenderableType:
             ("Reason", view.reason.rstrip()),
             ("Generation", f"{view.generation}{serving}"),
             ("Instances", f"{ready_count(view)} of {view.instance_count} ready"),
+            ("Scaling", scaling_text(view.scaling)),
             ("Traffic", f"{view.traffic}%"),
             ("Mirror traffic", f"{view.mirror_traffic}%" if view.mirror_traffic else ""),
             ("Queue", _pairs(view.queue)),
@@ -103,7 +105,11 @@ def deployment_details(view: DeploymentView) -> RenderableType:
 
 def instance_list(views: Iterable[InstanceView]) -> Table:
     """Instances, a row each."""
-    table = new_table("Instance", "State", "Generation", "Busy", "CPU", "Memory", "Pid", "Host")
+    views = list(views)
+    own = ["GPU"] if any(view.gpu for view in views) else []
+    table = new_table(
+        "Instance", "State", "Generation", "Busy", "CPU", "Memory", "Pid", "Host", *own
+    )
     for view in views:
         table.add_row(
             view.instance,
@@ -114,8 +120,41 @@ def instance_list(views: Iterable[InstanceView]) -> Table:
             size_text(view.memory_bytes),
             str(view.pid),
             view.host,
+            *([gpu_text(view.gpu)] if own else []),
         )
     return table
+
+
+def scale_history(changes: Iterable[ScaleChange]) -> Table:
+    """Changes of the number of instances, a row each."""
+    table = new_table("Time", "Deployment", "Instances", "Reason", "Queue", "Ready", "CPU")
+    for change in changes:
+        table.add_row(
+            time_text(change.at_s),
+            change.deployment,
+            f"{change.before} -> {change.after}",
+            change.reason,
+            _pairs({lane: depth for lane, depth in change.queue.items() if depth}) or "empty",
+            str(change.ready),
+            "" if change.cpu_percent is None else f"{change.cpu_percent:.0f}%",
+        )
+    return table
+
+
+def scaling_text(scaling: ScalingView | None) -> str:
+    """Between what bounds the count follows the load, and why it is what it is."""
+    if scaling is None:
+        return ""
+    text = f"{scaling.min_instances} to {scaling.max_instances} instances"
+    return f"{text}: {scaling.reason}" if scaling.reason else text
+
+
+def gpu_text(gpu: GpuFigures | None) -> str:
+    """A GPU and how busy it is; empty if there is none."""
+    if gpu is None:
+        return ""
+    busy = "" if gpu.percent is None else f" {gpu.percent:.0f}%"
+    return f"{gpu.name}{busy} {size_text(gpu.memory_bytes)} of {size_text(gpu.memory_total_bytes)}"
 
 
 def fields(pairs: Fields) -> Table:

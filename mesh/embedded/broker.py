@@ -11,6 +11,7 @@ import errno
 import os
 import secrets
 import shutil
+import signal
 import socket
 import sysconfig
 from pathlib import Path
@@ -24,10 +25,12 @@ from mesh.access import sign_in
 from mesh.address import family_of, host_and_port
 from mesh.bus import NoRespondersError
 from mesh.embedded.child import Facts, Launched, NotStartedError
+from mesh.embedded.configuration import server_configuration
 from mesh.embedded.folder import BrokerRecord, StateFolder
-from mesh.embedded.permissions import authorization
-from mesh.embedded.reaper import Reaper
+from mesh.embedded.producers import read_producers
+from mesh.embedded.reaper import Reaper, Running
 from mesh.errors import BusError
+from mesh.program import known_users
 from mesh.settings import ROLES, BrokerAccess, NatsSettings, NatsUser, Role
 
 LOG_SIZE_BYTES: Final = 16 << 20
@@ -68,23 +71,12 @@ def is_free(host: str, port: int) -> bool:
 def configuration(
     nats: NatsSettings, folder: StateFolder, users: dict[Role, NatsUser], port: int
 ) -> dict[str, Any]:
-    """Return the server's configuration; JSON is a form of it that the server reads."""
-    interval = f"{nats.sync_interval_s:g}s" if nats.sync_interval_s else "always"
-    return {
-        "server_name": "serving-mesh",
-        "host": nats.host,
+    """Return the embedded server's configuration."""
+    return server_configuration(nats, users, str(folder.nats), read_producers(folder)) | {
         "port": port or -1,
-        "max_payload": nats.max_payload_bytes,
         "log_file": str(folder.logs / "nats-server.log"),
         "log_size_limit": LOG_SIZE_BYTES,
         "ports_file_dir": str(folder.run / "ports"),
-        "jetstream": {
-            "store_dir": str(folder.nats),
-            "max_file_store": nats.max_file_store_bytes,
-            "max_memory_store": nats.max_memory_store_bytes,
-            "sync_interval": interval,
-        },
-        "authorization": authorization(users),
     }
 
 
@@ -101,20 +93,33 @@ class EmbeddedBroker:
             known, users=known.users if set(known.users) == set(ROLES) else new_users()
         )
         self._port = nats.port or self._remembered(known.port)
+        self._asked_port = self._port
+        self._running: Running | None = None
 
     def __repr__(self) -> str:
         return f"<EmbeddedBroker {self.record.url or 'not started'}>"
 
     def launch(self) -> Launched:
         """Start the server on the port it has, or on a free one the first time."""
-        conf = configuration(self._nats, self._folder, self.record.users, self._port)
-        path = self._folder.write("nats-server", conf, mode=0o600)
+        self._asked_port = self._port
+        path = self._configure()
         for old in (self._folder.run / "ports").glob("*.ports"):
             old.unlink()
-        running = self._reaper.start(
+        self._running = self._reaper.start(
             [str(binary()), "-c", str(path)], environ=os.environ, dies_with_us=True
         )
-        return Launched(running, self._ready())
+        return Launched(self._running, self._ready())
+
+    def reload(self) -> None:
+        """Let the running server know the producers there are now; connections stay."""
+        self._configure()
+        if self._running is not None:
+            self._running.send(signal.SIGHUP)
+
+    def _configure(self) -> Path:
+        """Write the configuration, with the port that the server was started with."""
+        conf = configuration(self._nats, self._folder, self.record.users, self._asked_port)
+        return self._folder.write("nats-server", conf, mode=0o600)
 
     def _remembered(self, port: int) -> int:
         """The port of the last time, unless somebody else has it by now."""
@@ -155,8 +160,7 @@ def external_record(nats: NatsSettings, everybody: NatsUser) -> BrokerRecord:
         nats: its address, and a user for each role if the server knows them.
         everybody: the user of the roles that `nats` names none for.
     """
-    users: dict[Role, NatsUser] = dict.fromkeys(ROLES, everybody) if everybody.user else {}
-    return BrokerRecord(url=nats.url, embedded=False, users=users | nats.users)
+    return BrokerRecord(url=nats.url, embedded=False, users=known_users(nats, everybody).users)
 
 
 async def check(access: BrokerAccess, timeout_s: float) -> None:

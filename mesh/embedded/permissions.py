@@ -6,10 +6,18 @@ or change desired state, a worker cannot take another role's answers. Ring: valu
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
 
 from mesh import subjects, topology
-from mesh.settings import ROLES, NatsUser, Role, inbox_prefix
+from mesh.settings import (
+    PRODUCER_INBOXES,
+    ROLES,
+    NatsUser,
+    Role,
+    inbox_prefix,
+    producer_inbox,
+)
 
 CONFIG: Final = f"KV_{subjects.CONFIG_BUCKET}"
 ATTEMPTS: Final = f"KV_{subjects.ATTEMPTS_BUCKET}"
@@ -17,8 +25,26 @@ ARTIFACTS: Final = f"OBJ_{subjects.ARTIFACTS_BUCKET}"
 # A management call may take minutes (a traffic change waits for every gateway); its caller's
 # inbox may have any name, so the answer is allowed by the question.
 ANSWERS: Final = {"max": 16, "expires": "30m"}
+# A producer's inbox may have any name too; one answer, within the longest deadline there is.
+INVOKED: Final = {"max": 1, "expires": "6m"}
 
 Permissions = dict[str, Any]
+
+
+class ProducerUser(Protocol):
+    """A user who produces to some endpoints."""
+
+    @property
+    def name(self) -> str:
+        """What the broker calls it."""
+
+    @property
+    def password(self) -> str:
+        """Its password."""
+
+    @property
+    def endpoints(self) -> Sequence[str]:
+        """Where it may produce."""
 
 
 def permissions(role: Role) -> Permissions:
@@ -26,9 +52,13 @@ def permissions(role: Role) -> Permissions:
     own_inbox = f"{inbox_prefix(role)}.>"
     match role:
         case "gateway":
-            return _limited(
-                _gateway_publishes(), [subjects.reply_wildcard("*"), subjects.DEPTHS, own_inbox]
-            )
+            hears = [
+                subjects.reply_wildcard("*"),
+                subjects.DEPTHS,
+                subjects.INVOKES,
+                own_inbox,
+            ]
+            return _limited(_gateway_publishes(), hears) | {"allow_responses": INVOKED}
         case "worker":
             return _limited(_worker_publishes(), [subjects.CANCELS, own_inbox])
         case "scaler":
@@ -43,16 +73,42 @@ def permissions(role: Role) -> Permissions:
             return {"publish": {"allow": [">"]}, "subscribe": {"allow": [">"]}}
 
 
-def authorization(users: dict[Role, NatsUser]) -> dict[str, Any]:
+def producer_permissions(name: str, endpoints: Sequence[str]) -> Permissions:
+    """Return the permissions of a producer: to ask its endpoints, and to read their results."""
+    publishes: list[str] = []
+    hears = [f"{producer_inbox(name)}.>"]
+    for endpoint in endpoints:
+        publishes += [
+            subjects.invoke(endpoint),
+            subjects.enqueue(endpoint),
+            f"$JS.API.DIRECT.GET.{subjects.RESULTS_STREAM}.{subjects.result(endpoint, '>')}",
+            f"$JS.API.DIRECT.GET.{subjects.JOBS_STREAM}.{subjects.job(endpoint, '*')}",
+        ]
+        hears.append(subjects.result(endpoint, ">"))
+    return {"publish": {"allow": publishes}, "subscribe": {"allow": hears}}
+
+
+def authorization(
+    users: dict[Role, NatsUser], producers: Sequence[ProducerUser] = ()
+) -> dict[str, Any]:
     """Return the `authorization` block of the broker's configuration."""
+    roles = [
+        {
+            "user": users[role].user,
+            "password": users[role].password,
+            "permissions": permissions(role),
+        }
+        for role in ROLES
+    ]
     return {
-        "users": [
+        "users": roles
+        + [
             {
-                "user": users[role].user,
-                "password": users[role].password,
-                "permissions": permissions(role),
+                "user": one.name,
+                "password": one.password,
+                "permissions": producer_permissions(one.name, one.endpoints),
             }
-            for role in ROLES
+            for one in producers
         ]
     }
 
@@ -70,6 +126,14 @@ def _gateway_publishes() -> list[str]:
         subjects.GATEWAY_HEARTBEATS,
         subjects.CANCELS,
         subjects.TRAFFIC,
+        subjects.RESULTS,
+        subjects.JOBS,
+        f"{PRODUCER_INBOXES}.>",  # an answer after a reconnect has no question on record
+        f"$JS.API.CONSUMER.MSG.NEXT.{subjects.INGRESS_STREAM}.{subjects.INGRESS_CONSUMER}",
+        f"$JS.API.CONSUMER.INFO.{subjects.INGRESS_STREAM}.{subjects.INGRESS_CONSUMER}",
+        f"$JS.ACK.{subjects.INGRESS_STREAM}.>",
+        f"$JS.API.DIRECT.GET.{subjects.RESULTS_STREAM}.>",
+        f"$JS.API.DIRECT.GET.{subjects.JOBS_STREAM}.>",
         # A stream's name is one token, so work queues cannot be named by a wildcard alone.
         "$JS.API.STREAM.MSG.DELETE.*",
         "$JS.API.STREAM.MSG.GET.*",
@@ -85,6 +149,7 @@ def _worker_publishes() -> list[str]:
         subjects.EVENTS,
         subjects.SHADOWS,
         subjects.DEAD,
+        subjects.RESULTS,
         "$JS.API.CONSUMER.MSG.NEXT.*.*",
         "$JS.API.CONSUMER.INFO.*.*",
         "$JS.ACK.>",
@@ -100,6 +165,10 @@ def _scaler_publishes() -> list[str]:
     return [
         subjects.EVENTS,
         subjects.DEPTHS,
+        subjects.SCALES,
+        # What a deleted deployment leaves is enqueued anew.
+        subjects.ENQUEUES,
+        subjects.JOBS,
         "$JS.API.>",
         "$JS.ACK.>",
         "$JS.FC.>",

@@ -58,13 +58,13 @@ def write_settings(folder: StateFolder, settings: Settings) -> list[Program]:
 
 
 def gateway_ports(folder: StateFolder, settings: Settings) -> list[int]:
-    """Choose each gateway's port, so that it has the same after every restart.
+    """Choose each gateway's port, so that it has the same after every restart; none if none runs.
 
     Raises:
         SpecError: the port that was asked for is taken.
     """
     asked, host = settings.gateway.port, settings.gateway.host
-    if asked and not is_free(host, asked):
+    if settings.gateway.count and asked and not is_free(host, asked):
         raise SpecError(f"gateway.port: value {asked}: it is in use on {host}; 0 takes a free one")
     known = folder.read("ports", dict[str, int]) or {}
     following = iter(range(asked, MOST_PORT + 1))

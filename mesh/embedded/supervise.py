@@ -25,6 +25,7 @@ from mesh.embedded.child import Child, NotStartedError
 from mesh.embedded.folder import BrokerRecord, MeshRecord, StateFolder
 from mesh.embedded.programs import Program
 from mesh.embedded.reaper import Reaper
+from mesh.errors import SpecError
 from mesh.exits import Exit
 from mesh.process import Identity, become_subreaper, wait_gone
 from mesh.settings import Settings
@@ -35,6 +36,7 @@ BROKER_STOP_S: Final = 15.0
 SCALER_STOP_S: Final = 15.0
 STOP_MARGIN_S: Final = 5.0
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+RELOAD_SIGNAL: Final = signal.SIGUSR1
 
 OnReady = Callable[[MeshRecord], None]
 Programs = Callable[[StateFolder, Settings], Sequence[Program]]
@@ -61,7 +63,7 @@ async def supervise(
     become_subreaper()
     with Reaper.open() as reaper, _lifeline() as (lifeline, end_lifeline):
         mesh = Mesh(settings, folder, reaper, lifeline)
-        with _stop_signals(mesh.hurry) as stop:
+        with _signals(mesh) as stop:
             try:
                 await mesh.start(programs, stop)
                 if not stop.is_set():
@@ -100,6 +102,7 @@ class Mesh:
         self._reaper = reaper
         self._lifeline = lifeline
         self._children: list[Child] = []
+        self._embedded: EmbeddedBroker | None = None
         self._broker: BrokerRecord = external_record(settings.nats, user_of(os.environ))
         me = Identity.of(os.getpid()) or Identity(pid=os.getpid())
         self.record = MeshRecord(
@@ -162,10 +165,21 @@ class Mesh:
             if child.stage != "broker" and child.running is not None:
                 child.running.send(signal.SIGKILL)
 
+    def reload(self) -> None:
+        """Have the embedded broker take on the producers there are now."""
+        if self._embedded is None:
+            return
+        try:
+            self._embedded.reload()
+        except SpecError as exc:
+            log.error("up.not_reloaded %s", exc)
+        else:
+            log.info("up.reloaded")
+
     async def _start_all(self, programs: Programs) -> None:
         nats = self._settings.nats
         if nats.url:
-            await check(self._broker.access("admin"), nats.connect_timeout_s)
+            await check(self._broker.access("scaler"), nats.connect_timeout_s)
             self._folder.write("nats", self._broker, mode=0o600)
         else:
             await self._start_broker()
@@ -183,7 +197,7 @@ class Mesh:
         self._note()
 
     async def _start_broker(self) -> None:
-        broker = EmbeddedBroker(self._settings.nats, self._folder, self._reaper)
+        broker = self._embedded = EmbeddedBroker(self._settings.nats, self._folder, self._reaper)
         child = Child("nats-server", "broker", broker.launch, self._settings.supervisor, self._note)
         self._children.append(child)
         try:
@@ -239,22 +253,23 @@ def _lifeline() -> Iterator[tuple[int, Callable[[], None]]]:
 
 
 @contextlib.contextmanager
-def _stop_signals(hurry: Callable[[], None]) -> Iterator[asyncio.Event]:
-    """The first signal asks to stop, each further one to hurry."""
+def _signals(mesh: Mesh) -> Iterator[asyncio.Event]:
+    """The first signal to stop asks to, each further one to hurry; another one to reload."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def ask(sig: signal.Signals) -> None:
         if stop.is_set():
             log.warning("up.hurry signal=%s", sig.name)
-            hurry()
+            mesh.hurry()
         log.info("up.stop signal=%s", sig.name)
         stop.set()
 
     for sig in STOP_SIGNALS:
         loop.add_signal_handler(sig, ask, sig)
+    loop.add_signal_handler(RELOAD_SIGNAL, mesh.reload)
     try:
         yield stop
     finally:
-        for sig in STOP_SIGNALS:
+        for sig in (*STOP_SIGNALS, RELOAD_SIGNAL):
             loop.remove_signal_handler(sig)

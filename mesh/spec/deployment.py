@@ -68,7 +68,9 @@ class DeploymentSpec(
         EnvironmentSpec | str | None, Meta(description="Image and packages.")
     ] = None
     instance_type: Annotated[str | None, Meta(description="Kind of machine.")] = None
-    instance_count: Annotated[int, Meta(ge=1, description="Instances to keep running.")] = 1
+    instance_count: Annotated[
+        int, Meta(ge=1, description="Instances to keep running, or to begin with if they scale.")
+    ] = 1
     app_insights_enabled: Annotated[bool, Meta(description="Send to App Insights.")] = False
     scale_settings: Annotated[
         ScaleSettings | None, Meta(description="How the number of instances is chosen.")
@@ -104,6 +106,12 @@ class DeploymentSpec(
         return int(text) if is_worker_count(text) else 1
 
     @property
+    def autoscale(self) -> ScaleSettings | None:
+        """How the number of instances follows the load; None if it is `instance_count`."""
+        scale = self.scale_settings
+        return scale if scale is not None and scale.type == "target_utilization" else None
+
+    @property
     def slots(self) -> int:
         """Requests one instance works on at the same time."""
         return self.request_settings.max_concurrent_requests_per_instance
@@ -117,3 +125,8 @@ class DeploymentSpec(
     def speaks_v2(self) -> bool:
         """Whether it is asked with the v2 inference protocol: its model is Triton's."""
         return self.model is not None and self.model.type == "triton_model"
+
+    @property
+    def takes_tensors(self) -> bool:
+        """Whether its script is asked with arrays."""
+        return self.mesh.inputs == "tensors"

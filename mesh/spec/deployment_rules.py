@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from mesh.gpus import VISIBLE
 from mesh.spec.check import range_text
 from mesh.spec.deployment import MAX_WORKERS, WORKER_COUNT, DeploymentSpec, is_worker_count
 from mesh.spec.quantity import quantity
@@ -25,6 +26,7 @@ MAX_MANAGED_INSTANCES: Final = 50
 MAX_KUBERNETES_NAMES: Final = 62
 MAX_CUSTOM_COLLECTIONS: Final = 5
 REFERENCE: Final = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+:")
+HIDDEN: Final = ("", "-1")  # of CUDA_VISIBLE_DEVICES: no GPU, which is what `cpu` means anyway
 SECRET: Final = re.compile(r"\$\{\{\s*(azureml|keyvault):")
 
 
@@ -37,6 +39,7 @@ def deployment_violations(spec: DeploymentSpec) -> list[Violation]:
         *_variables(spec),
         *_requests(spec),
         *_instances(spec),
+        *_scaling(spec),
         *_probes(spec),
         *_kind(spec),
         *_resources(spec),
@@ -104,6 +107,8 @@ def _variables(spec: DeploymentSpec) -> Iterator[Violation]:
             yield Violation(path, value, rule)
         if SECRET.search(value):
             yield Violation(path, value, "secret references are not supported yet")
+        if name == VISIBLE and (spec.mesh.device == "cuda" or value not in HIDDEN):
+            yield Violation(path, value, "the mesh assigns GPUs: give mesh.device: cuda instead")
         if name == WORKER_COUNT and not is_worker_count(value):
             rule = f"must be a whole number between 1 and {MAX_WORKERS}"
             yield Violation(path, value, rule)
@@ -123,15 +128,23 @@ def _instances(spec: DeploymentSpec) -> Iterator[Violation]:
     if spec.kind == "managed" and spec.instance_count > MAX_MANAGED_INSTANCES:
         rule = range_text(1, MAX_MANAGED_INSTANCES)
         yield Violation(("instance_count",), spec.instance_count, rule)
+
+
+def _scaling(spec: DeploymentSpec) -> Iterator[Violation]:
     scale = spec.scale_settings
     if scale is None:
         return
-    if spec.kind == "managed" and scale.type != "default":
-        rule = "must be default for a managed deployment"
-        yield Violation(("scale_settings", "type"), scale.type, rule)
+    if scale.type == "default":
+        for key, value in msgspec.to_builtins(scale).items():
+            rule = "has no effect unless scale_settings.type is target_utilization"
+            yield Violation(("scale_settings", key), value, rule)
+        return
     if scale.min_instances > scale.max_instances:
         rule = f"must be at most max_instances, {scale.max_instances}"
         yield Violation(("scale_settings", "min_instances"), scale.min_instances, rule)
+    if spec.kind == "managed" and scale.max_instances > MAX_MANAGED_INSTANCES:
+        rule = range_text(1, MAX_MANAGED_INSTANCES)
+        yield Violation(("scale_settings", "max_instances"), scale.max_instances, rule)
 
 
 def _probes(spec: DeploymentSpec) -> Iterator[Violation]:

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+Device = Literal["cpu", "cuda"]
+
 
 class QueueOptions(
     Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
@@ -67,3 +69,14 @@ class MeshOptions(
     triton: Annotated[TritonOptions, Meta(description="How a `triton_model` is served.")] = (
         TritonOptions()
     )
+    device: Annotated[
+        Device,
+        Meta(description="`cuda` gives each instance one GPU; `cpu` hides them from the script."),
+    ] = "cpu"
+    inputs: Annotated[
+        Literal["text", "tensors"],
+        Meta(
+            description="What run() is given: the body as text, or the tensors of an inference "
+            "request (Open Inference Protocol v2) as arrays by name: numpy's, cupy's with `cuda`."
+        ),
+    ] = "text"

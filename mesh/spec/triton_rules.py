@@ -38,11 +38,21 @@ def _meaningless(spec: DeploymentSpec) -> Iterator[Violation]:
     if spec.mesh.read_headers:
         rule = "is for scoring scripts: Triton takes no headers"
         yield Violation(("mesh", "read_headers"), value=True, rule=rule)
-    if spec.mesh.triton.url is None:
-        return
+    if spec.takes_tensors:
+        rule = "is for scoring scripts: a triton_model is always given tensors"
+        yield Violation(("mesh", "inputs"), spec.mesh.inputs, rule)
+    if spec.mesh.triton.url is not None:
+        yield from _not_ours(spec)
+
+
+def _not_ours(spec: DeploymentSpec) -> Iterator[Violation]:
+    """What is for a server that the mesh starts."""
     if spec.mesh.python is not None:
         rule = "is for a server that the mesh starts; mesh.triton.url names one that runs"
         yield Violation(("mesh", "python"), spec.mesh.python, rule)
+    if spec.mesh.device != "cpu":
+        rule = "is for a server that the mesh starts; mesh.triton.url names one that runs"
+        yield Violation(("mesh", "device"), spec.mesh.device, rule)
     if spec.environment_variables:
         rule = "are for a server that the mesh starts; mesh.triton.url names one that runs"
         names = ", ".join(spec.environment_variables)

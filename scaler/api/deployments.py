@@ -34,6 +34,7 @@ def keeps_generation(old: DeploymentRecord, new: DeploymentPut) -> bool:
     same = replace(
         old.spec,
         instance_count=new.spec.instance_count,
+        scale_settings=new.spec.scale_settings,
         description=new.spec.description,
         tags=new.spec.tags,
     )
@@ -44,6 +45,7 @@ async def create(desk: Desk, put: DeploymentPut) -> DeploymentView:
     """Make a deployment: its queue, its first generation, then its record."""
     spec = put.spec
     raise_violations(deployment_violations(spec))
+    _refuse_device(desk, spec)
     async with desk.registry.lock(spec.endpoint_name):
         _refuse_creation(desk, spec)
         await _ensure_queue(desk, spec)
@@ -69,6 +71,7 @@ async def update(desk: Desk, put: DeploymentPut) -> DeploymentView:
     """Replace a deployment; anything but its size and its texts makes a new generation."""
     spec = put.spec
     raise_violations(deployment_violations(spec))
+    _refuse_device(desk, spec)
     async with desk.registry.lock(spec.endpoint_name):
         stored = require_deployment(desk.registry, spec.endpoint_name, spec.name)
         require_revision(stored, put.revision, f"deployment '{spec.name}'")
@@ -98,6 +101,7 @@ async def scale(desk: Desk, request: Scale) -> DeploymentView:
         stored = require_deployment(desk.registry, request.endpoint, request.name)
         if request.instance_count < 1:
             raise SpecError(f"instance_count: {request.instance_count}: must be at least 1")
+        _refuse_autoscaled(stored.record.spec)
         spec = replace(stored.record.spec, instance_count=request.instance_count)
         raise_violations(deployment_violations(spec))
         record = replace(stored.record, spec=spec, modified_at_s=time.time())
@@ -148,6 +152,20 @@ async def _write_generation(desk: Desk, record: DeploymentRecord) -> None:
 
 async def _ensure_queue(desk: Desk, spec: DeploymentSpec) -> None:
     await ensure_queue(desk.bus, spec.endpoint_name, spec.name, spec.mesh.queue, spec.timeout_s)
+
+
+def _refuse_autoscaled(spec: DeploymentSpec) -> None:
+    if spec.autoscale is not None:
+        least, most = spec.autoscale.min_instances, spec.autoscale.max_instances
+        raise ConflictError(
+            f"deployment '{spec.name}' scales by load, between {least} and {most} instances: "
+            "update scale_settings.min_instances and max_instances instead"
+        )
+
+
+def _refuse_device(desk: Desk, spec: DeploymentSpec) -> None:
+    if reason := desk.lacks(spec.mesh.device):
+        raise SpecError(reason)
 
 
 def _refuse_creation(desk: Desk, spec: DeploymentSpec) -> None:

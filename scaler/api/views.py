@@ -6,12 +6,20 @@ from typing import Any
 
 import msgspec
 
-from mesh.api import DeploymentView, EndpointView, GatewayView, InstanceView, StatusView
-from mesh.records import DeploymentRecord, EndpointRecord
+from mesh.api import (
+    DeploymentView,
+    EndpointView,
+    GatewayView,
+    InstanceView,
+    ScalingView,
+    StatusView,
+)
+from mesh.records import DeploymentRecord, DeploymentState, EndpointRecord
+from mesh.spec.deployment import DeploymentSpec
 from mesh.wire import GatewayHeartbeat, WorkerHeartbeat
 from scaler.api.desk import Desk
 from scaler.registry import Stored
-from scaler.situation import provisioning
+from scaler.situation import provisioning, wanted
 
 
 def endpoint_view(
@@ -55,7 +63,7 @@ def deployment_view(
         reason=state.reason if state.generation == record.generation else "",
         generation=record.generation,
         serving_generation=state.serving,
-        instance_count=spec.instance_count,
+        instance_count=wanted(record, state),
         ready_instances=sum(beat.state == "ready" for beat in beats),
         traffic=owner.record.spec.live.get(name, 0) if owner else 0,
         mirror_traffic=owner.record.spec.mirror.get(name, 0) if owner else 0,
@@ -68,6 +76,7 @@ def deployment_view(
         created_at_s=record.created_at_s,
         modified_at_s=record.modified_at_s,
         warnings=warnings or [],
+        scaling=_scaling_view(spec, state),
     )
 
 
@@ -92,6 +101,16 @@ def _plain(spec: msgspec.Struct) -> dict[str, Any]:
     return plain
 
 
+def _scaling_view(spec: DeploymentSpec, state: DeploymentState) -> ScalingView | None:
+    if spec.autoscale is None:
+        return None
+    return ScalingView(
+        min_instances=spec.autoscale.min_instances,
+        max_instances=spec.autoscale.max_instances,
+        reason=state.target_reason,
+    )
+
+
 def _instance_view(said: WorkerHeartbeat) -> InstanceView:
     return InstanceView(
         instance=said.instance,
@@ -105,6 +124,7 @@ def _instance_view(said: WorkerHeartbeat) -> InstanceView:
         cpu_percent=said.cpu_percent,
         memory_bytes=said.memory_bytes,
         metrics_url=said.metrics_url,
+        gpu=said.gpu,
     )
 
 

@@ -8,6 +8,7 @@ from typing import ClassVar, Protocol
 import msgspec
 
 from mesh.errors import MeshError
+from mesh.spec.options import Device
 from mesh.subjects import WorkerAddress
 
 
@@ -18,13 +19,14 @@ class LaunchError(MeshError):
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
-    """An instance that has not ended. Times are of the loop's clock."""
+    """An instance that has not ended. Times are of the loop's clock; `gpu` is a UUID, or empty."""
 
     address: WorkerAddress
     generation: int
     pid: int
     started_s: float
     draining_since_s: float | None = None
+    gpu: str = ""
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,8 +50,11 @@ class Launcher(Protocol):
     def running(self) -> Sequence[Running]:
         """Every instance that has not ended, those of an earlier scaler included."""
 
-    def launch(self, address: WorkerAddress, generation: int) -> None:
-        """Start an instance.
+    def lacks(self, device: Device) -> str:
+        """Why no instance can have such a device here; empty if one can."""
+
+    def launch(self, address: WorkerAddress, generation: int, device: Device = "cpu") -> None:
+        """Start an instance; `cuda` gives it one GPU.
 
         Raises:
             LaunchError: it could not be started.

@@ -20,7 +20,10 @@ LAST_WORDS_BYTES: Final = 4096
 
 
 class InstanceRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """An instance and its process; `pid` is 0 from just before its start until just after."""
+    """An instance and its process; `pid` is 0 from just before its start until just after.
+
+    `gpu`: the UUID of the GPU it was given, empty if none.
+    """
 
     endpoint: str
     deployment: str
@@ -28,15 +31,17 @@ class InstanceRecord(msgspec.Struct, frozen=True, kw_only=True):
     generation: int
     pid: int = 0
     create_time: float = 0.0
+    gpu: str = ""
 
     @classmethod
-    def of(cls, address: WorkerAddress, generation: int) -> InstanceRecord:
+    def of(cls, address: WorkerAddress, generation: int, gpu: str = "") -> InstanceRecord:
         """The record of an instance about to be started."""
         return cls(
             endpoint=address.endpoint,
             deployment=address.deployment,
             instance=address.instance,
             generation=generation,
+            gpu=gpu,
         )
 
     @property

@@ -16,14 +16,18 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 
 import psutil
 from msgspec.structs import replace
 
 from mesh import lifecycle
+from mesh.gpus import VISIBLE, Gpus
 from mesh.process import Identity
+from mesh.spec.options import Device
 from mesh.subjects import WorkerAddress
 from scaler.launchers import Ended, LaunchError, OnEnded, Running
+from scaler.launchers.assignment import least_loaded
 from scaler.launchers.ledger import InstanceRecord, Ledger
 
 log = logging.getLogger("scaler.launchers.process")
@@ -31,18 +35,21 @@ log = logging.getLogger("scaler.launchers.process")
 Command = Callable[[WorkerAddress, int], list[str]]
 
 
-def worker_command(settings_path: str) -> Command:
-    """Return how a worker program is started with these settings."""
+def worker_command(settings_path: str | None) -> Command:
+    """Return how a worker program is started: with these settings, or with our environment."""
+    settings = ("--settings", settings_path) if settings_path is not None else ()
 
     def command(address: WorkerAddress, generation: int) -> list[str]:
         return [
-            *(sys.executable, "-m", "workers", "--settings", settings_path),
+            *(sys.executable, "-m", "workers", *settings),
             *("--endpoint", address.endpoint, "--deployment", address.deployment),
             *("--generation", str(generation), "--instance", address.instance),
         ]
 
     return command
 
+
+NOT_LOOKED: Final = Gpus(reason="none was looked for")
 
 _Popen = subprocess.Popen[bytes]
 
@@ -78,7 +85,10 @@ class _Process:
 class ProcessLauncher:
     """Keeps the processes of all deployments on this machine."""
 
-    def __init__(self, state_dir: Path, command: Command, on_ended: OnEnded) -> None:
+    def __init__(
+        self, state_dir: Path, command: Command, on_ended: OnEnded, gpus: Gpus = NOT_LOOKED
+    ) -> None:
+        self._gpus = gpus
         self._ledger = Ledger(state_dir)
         self._command = command
         self._on_ended = on_ended
@@ -100,6 +110,7 @@ class ProcessLauncher:
                 generation=record.generation,
                 pid=identity.pid,
                 started_s=self._loop.time(),
+                gpu=record.gpu,
             )
             try:
                 self._watch(_Process(running, identity, None))
@@ -113,26 +124,40 @@ class ProcessLauncher:
         """Every instance that has not ended."""
         return [process.running for process in self._processes.values()]
 
-    def launch(self, address: WorkerAddress, generation: int) -> None:
-        """Start an instance.
+    def lacks(self, device: Device) -> str:
+        """Why no instance can have such a device here; empty if one can."""
+        if device == "cpu" or self._gpus.found:
+            return ""
+        return f"mesh.device: {device}: no GPU on this machine ({self._gpus.reason})"
+
+    def launch(self, address: WorkerAddress, generation: int, device: Device = "cpu") -> None:
+        """Start an instance; `cuda` gives it the GPU with the fewest instances.
 
         Raises:
             LaunchError: it could not be started.
         """
-        record = InstanceRecord.of(address, generation)
+        if reason := self.lacks(device):
+            raise LaunchError(f"instance {address.instance}: {reason}")
+        gpu = self._choose() if device == "cuda" else ""
+        record = InstanceRecord.of(address, generation, gpu)
         try:
             self._ledger.write(record)  # first: a scaler that dies in between finds it by name
-            popen = self._spawn(address, generation)
+            popen = self._spawn(record)
         except OSError as exc:
             self._ledger.remove(address)
             raise LaunchError(f"instance {address.instance}: {exc}") from exc
         identity = Identity.of(popen.pid) or Identity(pid=popen.pid)
         running = Running(
-            address=address, generation=generation, pid=popen.pid, started_s=self._loop.time()
+            address=address,
+            generation=generation,
+            pid=popen.pid,
+            started_s=self._loop.time(),
+            gpu=gpu,
         )
         self._watch(_Process(running, identity, popen))
         self._ledger.write(replace(record, pid=popen.pid, create_time=identity.create_time))
-        log.info("launcher.started instance=%s pid=%d", ".".join(address), popen.pid)
+        name = ".".join(address)
+        log.info("launcher.started instance=%s pid=%d gpu=%s", name, popen.pid, gpu or None)
 
     def drain(self, address: WorkerAddress) -> None:
         """Ask an instance to finish what it has and exit."""
@@ -157,16 +182,20 @@ class ProcessLauncher:
                 process.popen.returncode = 0  # it is meant to outlive us: no warning
         self._processes.clear()
 
-    def _spawn(self, address: WorkerAddress, generation: int) -> _Popen:
-        with self._ledger.open_log(address) as output:
+    def _choose(self) -> str:
+        taken = [process.running.gpu for process in self._processes.values()]
+        return least_loaded(self._gpus.found, taken).uuid
+
+    def _spawn(self, record: InstanceRecord) -> _Popen:
+        with self._ledger.open_log(record.address) as output:
             return subprocess.Popen(
-                self._command(address, generation),
+                self._command(record.address, record.generation),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 pass_fds=lifecycle.lifeline_fds(),
-                env=_environment(),
+                env=_environment(record.gpu),
             )
 
     def _watch(self, process: _Process) -> None:
@@ -185,10 +214,11 @@ class ProcessLauncher:
         self._on_ended(Ended(running=process.running, code=code, last_words=words))
 
 
-def _environment() -> dict[str, str]:
-    """Ours, without what `mesh up` told this process about itself."""
+def _environment(gpu: str) -> dict[str, str]:
+    """Ours, without what `mesh up` told this process about itself, and with one GPU or none."""
     own = (lifecycle.READY_ENV, lifecycle.NAME_ENV)
-    return {name: value for name, value in os.environ.items() if name not in own}
+    env = {name: value for name, value in os.environ.items() if name not in own}
+    return {**env, VISIBLE: gpu}
 
 
 def _find(record: InstanceRecord) -> Identity | None:

@@ -78,10 +78,10 @@ class Person:
                 return process
         raise AssertionError(process.stderr.read().decode())
 
-    def deploy(self, script: str = SCRIPT, instances: int = 1) -> None:
-        """Have a model served."""
+    def deploy(self, script: str = SCRIPT, instances: int = 1, more: str = "") -> None:
+        """Have a model served; `more` is added to its YAML."""
         (self.folder / "endpoint.yml").write_text(ENDPOINT)
-        (self.folder / "blue.yml").write_text(DEPLOYMENT.format(instances=instances))
+        (self.folder / "blue.yml").write_text(DEPLOYMENT.format(instances=instances) + more)
         (self.folder / "src").mkdir(exist_ok=True)
         (self.folder / "src" / "score.py").write_text(script)
         for args in (

@@ -6,13 +6,13 @@ import pytest
 
 from mesh import subjects, wire
 from mesh.bus import Bucket, Bus
+from mesh.clock import BrokerClock
 from mesh.records import DeploymentRecord
 from mesh.spec.deployment import DeploymentSpec, RequestSettings
 from mesh.spec.options import QueueOptions
 from mesh.streams import consumer_info, ensure_queue, ensure_topology
 from mesh.subjects import ATTEMPTS_BUCKET, WorkerAddress
 from workers.attempts import Attempts
-from workers.clock import BrokerClock
 from workers.consume import Consumer
 from workers.exchange import Exit, Outcome
 from workers.instance import Instance
@@ -215,6 +215,7 @@ async def test_what_was_only_handed_back_runs_beside_others(make_stage):
 
     second = await make_stage(slots=2)
     await second.until(lambda: len(second.given) == 2)
+    assert second.consumer.tally.redelivered == 2
 
 
 async def test_a_neighbour_of_a_crash_is_not_counted(make_stage):

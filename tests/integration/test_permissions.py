@@ -14,6 +14,7 @@ from mesh.errors import BusError
 from mesh.settings import ROLES, inbox_prefix
 from mesh.spec.options import QueueOptions
 from mesh.store import ConfigView
+from scaler.requeue import requeue
 from tests.broker import NatsServer
 
 STREAM = subjects.work_stream("iris", "blue")
@@ -102,7 +103,13 @@ MAY_PUBLISH = [
     ("gateway", subjects.traffic("iris")),
     ("gateway", f"$JS.API.STREAM.MSG.DELETE.{STREAM}"),
     ("gateway", f"$JS.API.STREAM.MSG.GET.{STREAM}"),
+    ("gateway", "$JS.API.CONSUMER.MSG.NEXT.INGRESS.gateways"),
+    ("gateway", "$JS.ACK.INGRESS.gateways.1.2.3.4.5"),
+    ("gateway", subjects.result("iris", "r1")),
+    ("gateway", subjects.job("iris", "r1")),
+    ("gateway", "$JS.API.DIRECT.GET.RESULTS.mesh.result.iris.r1"),
     ("worker", REPLY),
+    ("worker", subjects.result("iris", "r1")),
     ("worker", "mesh.log.iris.blue.i1"),
     ("worker", subjects.event("iris", "blue")),
     ("worker", subjects.shadow("iris", "blue")),
@@ -112,6 +119,9 @@ MAY_PUBLISH = [
     ("worker", f"$JS.ACK.{STREAM}.interactive.1.2.3.4.5"),
     ("worker", "$KV.mesh-attempts.WORK_iris_blue.7"),
     ("scaler", subjects.event("iris")),
+    ("scaler", subjects.scale("iris", "blue")),
+    ("scaler", subjects.enqueue("iris")),
+    ("scaler", subjects.job("iris", "r1")),
     ("scaler", "$JS.API.STREAM.DELETE.WORK_iris_gone"),
     ("scaler", "$KV.mesh-keys.iris"),
     ("scaler", CONFIG),
@@ -132,8 +142,14 @@ MAY_NOT_PUBLISH = [
     ("gateway", PULL),
     ("gateway", f"$JS.API.CONSUMER.CREATE.{STREAM}"),
     ("gateway", "mesh.api.endpoint.delete"),
+    ("gateway", "_INBOX.x"),
     ("gateway", subjects.event("iris")),
+    ("gateway", subjects.enqueue("iris")),
+    ("gateway", "$JS.API.CONSUMER.MSG.NEXT.INGRESS.other"),
+    ("gateway", "$JS.API.STREAM.MSG.DELETE.RESULTS"),
+    ("gateway", "$JS.ACK.WORK_iris_blue.queued.1.2.3.4.5"),
     ("gateway", subjects.depth("iris", "blue")),
+    ("gateway", subjects.scale("iris", "blue")),
     ("gateway", "mesh.heartbeat.worker.iris.blue.i1"),
     ("gateway", "$O.mesh-artifacts.C.x"),
     ("worker", WORK),
@@ -142,6 +158,11 @@ MAY_NOT_PUBLISH = [
     ("worker", "$KV.mesh-keys.iris"),
     ("worker", "$JS.API.STREAM.MSG.GET.KV_mesh-keys"),
     ("worker", "$JS.API.DIRECT.GET.KV_mesh-keys.$KV.mesh-keys.iris"),
+    ("worker", subjects.job("iris", "r1")),
+    ("worker", subjects.enqueue("iris")),
+    ("worker", "$JS.API.CONSUMER.MSG.NEXT.INGRESS.gateways"),
+    ("worker", "$JS.ACK.INGRESS.gateways.1.2.3.4.5"),
+    ("worker", "$JS.API.DIRECT.GET.RESULTS.mesh.result.iris.r1"),
     ("worker", "$JS.API.CONSUMER.MSG.NEXT.LOGS.x"),
     ("worker", "$JS.ACK.DEAD.x.1.2.3.4.5"),
     ("worker", f"$JS.API.STREAM.MSG.DELETE.{STREAM}"),
@@ -149,6 +170,7 @@ MAY_NOT_PUBLISH = [
     ("worker", "$O.mesh-artifacts.C.x"),
     ("worker", "mesh.api.endpoint.delete"),
     ("worker", subjects.depth("iris", "blue")),
+    ("worker", subjects.scale("iris", "blue")),
     ("worker", subjects.cancel("iris", "blue")),
     ("worker", "mesh.heartbeat.gateway.g1"),
     ("scaler", WORK),
@@ -161,6 +183,7 @@ MAY_NOT_PUBLISH = [
 MAY_HEAR = [
     ("gateway", REPLY),
     ("gateway", subjects.depth("iris", "blue")),
+    ("gateway", subjects.invoke("iris")),
     ("worker", subjects.cancel("iris", "blue")),
     ("scaler", "mesh.api.endpoint.create"),
     ("scaler", "mesh.heartbeat.worker.iris.blue.i1"),
@@ -174,6 +197,7 @@ MAY_NOT_HEAR = [
     ("gateway", "mesh.log.iris.blue.i1"),
     ("gateway", "_INBOX_admin.x"),
     ("gateway", "_INBOX_scaler.x"),
+    ("worker", subjects.invoke("iris")),
     ("worker", WORK),
     ("worker", REPLY),
     ("worker", "mesh.api.endpoint.create"),
@@ -312,6 +336,32 @@ async def test_the_scaler_answers_calls_from_any_inbox(connect):
     await scaler.flush()
     for admin in (await connect("admin"), await connect("admin", inbox="_INBOX")):
         assert (await admin.request("mesh.api.status")).data == b"done"
+
+
+async def test_a_gateway_answers_invocations_on_any_inbox(connect):
+    """Producers have inboxes of their own; only who has asked is answered."""
+    gateway = await connect("gateway")
+
+    async def answer(message):
+        await gateway.publish(message.reply, b"answer")
+
+    await gateway.subscribe(subjects.INVOKES, answer, queue="gateways")
+    await gateway.flush()
+    for producer in (await connect("admin"), await connect("admin", inbox="_INBOX")):
+        assert (await producer.request(subjects.invoke("iris"))).data == b"answer"
+
+
+async def test_the_scaler_moves_what_a_deleted_deployment_leaves(connect):
+    """It takes requests out of the queue and enqueues them anew."""
+    scaler, admin = await connect("scaler"), await connect("admin")
+    await streams.ensure_queue(admin, "iris", "gone", QueueOptions(), 5.0)
+    headers = {"Mesh-Request-Id": "r1", "Mesh-Timeout-Ms": "60000"}
+    await streams.store(admin, subjects.work("iris", "gone", "queued"), b"{}", headers)
+
+    assert await requeue(scaler, "iris", "gone") == 1
+
+    info = await streams.stream_info(admin, subjects.work_stream("iris", "gone"))
+    assert info["state"]["messages"] == 0
 
 
 async def test_the_scaler_makes_and_removes_queues(connect):

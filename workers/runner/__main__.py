@@ -1,4 +1,4 @@
-"""Start: `python <this folder> <socket fd> <cell fd> <script>`.
+"""Start: `python <this folder> <socket fd> <cell fd> <script> [<options>]`.
 
 Loads the folder as package `_mesh_runner` and takes it off sys.path, so that the user's modules
 may have any name.
@@ -22,5 +22,5 @@ if __name__ == "__main__":
     assert spec is not None
     sys.modules["_mesh_runner"] = importlib.util.module_from_spec(spec)
     importlib.import_module("_mesh_runner.life").live(
-        int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+        int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:5]
     )

@@ -36,6 +36,19 @@ class Request(NamedTuple):
     headers: bytes = b""
 
 
+class Form(NamedTuple):
+    """How `run` is called for a request, what its result becomes, and the frame of that."""
+
+    call: Callable[[Request, bytes], Any]
+    encode: Callable[[Any], Any]
+    answer: Callable[[int, int, Any], bytes]
+
+
+def text_form(script: Script) -> Form:
+    """Return how a script that takes text is called and answered."""
+    return Form(caller(script), encode_result, answer)
+
+
 def read_meta(flags: int, meta: bytes) -> Request:
     """Read the meta of a request frame."""
     if not flags & FIELDS:

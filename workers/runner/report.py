@@ -15,5 +15,5 @@ def report(error: BaseException) -> None:
         return
     text = describe(cause)
     if isinstance(error, Refusal):
-        text = "The result of run() cannot be sent as JSON: " + text
+        text = "The result of run() cannot be sent: " + text
     sys.stderr.write(text + "\n")

@@ -10,7 +10,7 @@ import contextlib
 import socket
 import time
 from collections import deque
-from typing import Any, Callable
+from typing import Any
 
 from . import adapt, frames
 from .cell import Cell
@@ -44,12 +44,12 @@ class SerialLoop:
         sock: socket.socket,
         cell: Cell,
         console: Console,
-        call: Callable[[adapt.Request, bytes], Any],
+        form: adapt.Form,
     ) -> None:
         self._sock = sock
         self._cell = cell
         self._console = console
-        self._call = call
+        self._call, self._encode, self._answer = form
         self._out = Outbound(sock)
         self._decoder = Decoder()
         self._queue: deque[Frame] = deque()
@@ -121,7 +121,7 @@ class SerialLoop:
             if adapt.is_stream(result):
                 self._stream(number, result, started_ns)
                 return self._ended(started_ns)
-            data = adapt.encode_result(result)
+            data = self._encode(result)
         except SystemExit:
             with contextlib.suppress(OSError):
                 self._out.flush()
@@ -132,7 +132,7 @@ class SerialLoop:
             self._out.append(adapt.failure(number, micros_between(started_ns, ended_ns), exc))
             return ended_ns
         ended_ns = self._ended(started_ns)
-        self._out.append(adapt.answer(number, micros_between(started_ns, ended_ns), data))
+        self._out.append(self._answer(number, micros_between(started_ns, ended_ns), data))
         return ended_ns
 
     def _ended(self, started_ns: int) -> int:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import time
-from typing import Any, Callable
+from typing import Any
 
 from . import adapt, frames
 from .cell import Cell
@@ -27,12 +27,12 @@ class TaskLoop:
         sock: socket.socket,
         cell: Cell,
         console: Console,
-        call: Callable[[adapt.Request, bytes], Any],
+        form: adapt.Form,
     ) -> None:
         self._sock = sock
         self._cell = cell
         self._console = console
-        self._call = call
+        self._call, self._encode, self._answer = form
         self._out = Outbound(sock)
         self._decoder = Decoder()
         self._loop = asyncio.get_running_loop()
@@ -126,8 +126,8 @@ class TaskLoop:
         if adapt.is_stream(result):
             await self._stream(number, result)
             return adapt.ending(number, micros_between(started_ns, _now_ns()), 0, 200)
-        data = adapt.encode_result(result)
-        return adapt.answer(number, micros_between(started_ns, _now_ns()), data)
+        data = self._encode(result)
+        return self._answer(number, micros_between(started_ns, _now_ns()), data)
 
     def _failure(self, number: int, micros: int, error: BaseException) -> bytes:
         if isinstance(error, asyncio.CancelledError) and number in self._cancelled:

@@ -140,13 +140,24 @@ def clean_up(spawned: Spawned) -> None:
 
 
 def remove_strays() -> None:
-    """Remove the shared memory of servers whose worker was killed and could not do it."""
+    """End the stubs and remove the shared memory of servers whose worker was killed.
+
+    A stub that was busy does not notice that its server has ended.
+    """
     ours = _our_regions()
     for path in SHARED_MEMORY.glob(f"{ours}*"):
         pid = path.name.removeprefix(ours).partition("-")[0]
         if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            _end_stubs(path.name)
             with contextlib.suppress(OSError):
                 path.unlink()
+
+
+def _end_stubs(region: str) -> None:
+    for process in psutil.process_iter(["cmdline"]):
+        if region in (process.info["cmdline"] or ()):
+            with contextlib.suppress(psutil.Error):
+                process.kill()
 
 
 def _our_regions() -> str:

@@ -3,6 +3,9 @@
 import json
 import os
 import re
+import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -98,9 +101,12 @@ def test_what_a_killed_worker_left_is_removed():
     others = SHARED_MEMORY / f"mesh-1-999999999-{os.getpid()}-b"
     stray.touch()
     others.touch()
+    stub = subprocess.Popen([sys.executable, "-c", "input()", stray.name], stdin=subprocess.PIPE)
 
     remove_strays()
     left = (stray.exists(), others.exists())
     others.unlink()
+    stub.communicate()
 
     assert left == (False, True)
+    assert stub.returncode == -signal.SIGKILL

@@ -1,13 +1,13 @@
 """`mesh endpoint invoke`, against an HTTP server in the gateway's place."""
 
 import json
-from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 import pytest
 
-from mesh.cli.access import HttpAnswer, error_text
+from mesh.cli.access import error_text
+from mesh.client import Answer
 
 INVOKE = ("endpoint", "invoke", "-n", "iris", "--request-file")
 
@@ -96,7 +96,7 @@ def test_an_error_of_the_gateway_is_told_in_words():
     """Its message is shown, not the JSON around it."""
     body = b'{"error": {"code": "not_found", "message": "no deployment has traffic"}}'
 
-    text = error_text(HttpAnswer(404, "Not Found", Message(), body))
+    text = error_text(Answer(status=404, body=body))
 
     assert text == "404 Not Found: no deployment has traffic"
 

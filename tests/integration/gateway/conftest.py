@@ -110,6 +110,11 @@ class Mesh:
         """Let a stub worker serve a deployment."""
         return await StubWorker(self.bus, self.endpoint, name, answer).start(lane)
 
+    async def another_gateway(self) -> None:
+        """Go on with a gateway of its own connection."""
+        url = f"nats://{self.bus.url}"
+        self.gateway, self.beats = await open_gateway(self.bus, url, self._stack)
+
     async def client(self) -> Client:
         client = await Client.open(self.port)
         self._stack.push_async_callback(client.close)
@@ -123,6 +128,20 @@ class Mesh:
         )
 
 
+async def open_gateway(
+    bus: Bus, url: str, stack: contextlib.AsyncExitStack, **settings: object
+) -> tuple[Gateway, Beats]:
+    """Start a gateway; `bus` hears its heartbeats."""
+    gateway_bus = await Bus.connect(url, name="gateway")
+    stack.push_async_callback(gateway_bus.close)
+    gateway = Gateway(gateway_bus, GatewaySettings(port=0, drain_timeout_s=1, **settings))
+    beats = Beats()
+    await bus.subscribe(subjects.gateway_heartbeat(gateway.name), beats.take)
+    await gateway.open(bind("127.0.0.1", 0))
+    stack.push_async_callback(gateway.close)
+    return gateway, beats
+
+
 @pytest.fixture
 async def open_mesh() -> AsyncIterator[Callable[..., Mesh]]:
     """Make a mesh on a broker: `await open_mesh(url, **gateway settings)`."""
@@ -132,13 +151,7 @@ async def open_mesh() -> AsyncIterator[Callable[..., Mesh]]:
             bus = await Bus.connect(url, name="test")
             stack.push_async_callback(bus.close)
             await streams.ensure_topology(bus)
-            gateway_bus = await Bus.connect(url, name="gateway")
-            stack.push_async_callback(gateway_bus.close)
-            gateway = Gateway(gateway_bus, GatewaySettings(port=0, drain_timeout_s=1, **settings))
-            beats = Beats()
-            await bus.subscribe(subjects.gateway_heartbeat(gateway.name), beats.take)
-            await gateway.open(bind("127.0.0.1", 0))
-            stack.push_async_callback(gateway.close)
+            gateway, beats = await open_gateway(bus, url, stack, **settings)
             return Mesh(bus, gateway, beats, stack)
 
         yield make

@@ -13,18 +13,19 @@ async def mirrored(mesh):
     return mesh
 
 
-async def _counts(mesh):
+async def _counts(mesh, mirror="green"):
     """The copies' outcomes from the gateway's own metrics."""
     client = await mesh.client()
     text = (await client.ask("GET", "/metrics")).body.decode()
-    prefix = f'mesh_gateway_mirrored_total{{deployment="green",endpoint="{mesh.endpoint}",outcome='
+    labels = f'deployment="{mirror}",endpoint="{mesh.endpoint}"'
+    prefix = f"mesh_gateway_mirrored_total{{{labels},outcome="
     lines = [line.removeprefix(prefix) for line in text.splitlines() if line.startswith(prefix)]
     return {line.split('"')[1]: int(float(line.split()[-1])) for line in lines}
 
 
-async def _counted(mesh, total):
+async def counted(mesh, total, mirror="green"):
     """Wait until so many copies are accounted for."""
-    while sum((counts := await _counts(mesh)).values()) < total:
+    while sum((counts := await _counts(mesh, mirror)).values()) < total:
         pass
     return counts
 
@@ -34,7 +35,7 @@ async def test_copies_reach_the_mirror(mirrored):
     green = await mirrored.work("green", lane="shadow")
 
     answers = [await mirrored.score(b"%d" % number) for number in range(10)]
-    assert await _counted(mirrored, 5) == {"copied": 5}
+    assert await counted(mirrored, 5) == {"copied": 5}
 
     while len(green.seen) < 5:
         await green.arrived.wait()
@@ -50,7 +51,7 @@ async def test_mirror_without_workers_costs_nothing(mirrored):
     answers = [await mirrored.score() for _ in range(10)]
 
     assert {answer.status for answer in answers} == {200}
-    assert await _counted(mirrored, 5) == {"copied": 5}
+    assert await counted(mirrored, 5) == {"copied": 5}
 
 
 async def test_full_mirror_is_counted_and_not_felt(mirrored):
@@ -58,7 +59,7 @@ async def test_full_mirror_is_counted_and_not_felt(mirrored):
     answers = [await mirrored.score() for _ in range(50)]
 
     assert {answer.status for answer in answers} == {200}
-    assert await _counted(mirrored, 25) == {"copied": 20, "refused": 5}
+    assert await counted(mirrored, 25) == {"copied": 20, "refused": 5}
 
 
 async def test_mirror_without_a_queue_is_counted_and_not_felt(mirrored):
@@ -68,7 +69,7 @@ async def test_mirror_without_a_queue_is_counted_and_not_felt(mirrored):
     answers = [await mirrored.score() for _ in range(4)]
 
     assert {answer.status for answer in answers} == {200}
-    assert await _counted(mirrored, 2) == {"refused": 2}
+    assert await counted(mirrored, 2) == {"refused": 2}
 
 
 async def test_named_request_is_not_copied(mirrored):

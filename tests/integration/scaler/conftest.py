@@ -20,6 +20,7 @@ from mesh.api import (
     EndpointView,
 )
 from mesh.bus import Bucket, Bus
+from mesh.gpus import Gpus
 from mesh.process import Identity, wait_gone
 from mesh.settings import NatsSettings, ScalerSettings, Settings, WorkerSettings
 from mesh.spec.deployment import CodeConfiguration, DeploymentSpec
@@ -59,6 +60,7 @@ class Rig:
         self._task = None
         self.metrics_url = ""
         self.first_beats_s = 0.1
+        self.gpus = Gpus(reason="NVML: not here")
 
     @property
     def state_dir(self):
@@ -79,7 +81,13 @@ class Rig:
         def command(address: WorkerAddress, generation: int):
             return [sys.executable, str(STUB), *real(address, generation)[3:]]
 
-        scaler = Scaler(self.settings, command, on_ready, first_beats_s=self.first_beats_s)
+        scaler = Scaler(
+            self.settings,
+            command,
+            on_ready,
+            first_beats_s=self.first_beats_s,
+            find_gpus=lambda: self.gpus,
+        )
         self._task = asyncio.create_task(scaler.run(self._stop))
         waiting = asyncio.ensure_future(ready.wait())
         await asyncio.wait({self._task, waiting}, return_when=asyncio.FIRST_COMPLETED)

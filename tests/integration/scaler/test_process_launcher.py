@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from mesh import lifecycle
+from mesh.gpus import Gpu, Gpus
 from mesh.process import Identity, wait_gone
 from mesh.subjects import WorkerAddress
 from scaler.launchers import LaunchError
@@ -15,6 +16,8 @@ from scaler.launchers.ledger import KEPT_LOGS, InstanceRecord, Ledger
 from scaler.launchers.process import ProcessLauncher
 
 BLUE = WorkerAddress("iris", "blue", "g1-abc")
+NONE = Gpus(reason="NVML: not here")
+TWO = Gpus(found=(Gpu(0, "GPU-a", "A100"), Gpu(1, "GPU-b", "A100")))
 WAIT = "import signal; print('up', flush=True); signal.pause()"
 PARENT = """
 import os, signal
@@ -33,11 +36,11 @@ class Bench:
         self.ends = asyncio.Queue()
         self.launchers = []
 
-    def launcher(self, code=WAIT):
+    def launcher(self, code=WAIT, gpus=NONE):
         def command(address, generation):
             return [sys.executable, "-c", code, *address, str(generation)]
 
-        launcher = ProcessLauncher(self.state_dir, command, self.ends.put_nowait)
+        launcher = ProcessLauncher(self.state_dir, command, self.ends.put_nowait, gpus)
         self.launchers.append(launcher)
         return launcher
 
@@ -186,3 +189,38 @@ def test_unreadable_record_is_left_alone(tmp_path):
 
     assert [record.address for record in ledger.read()] == [BLUE]
     assert msgspec.json.decode((tmp_path / "workers" / "iris.blue.g1-abc.json").read_bytes())
+
+
+async def test_instances_are_spread_over_the_gpus(bench):
+    """Each gets the GPU with the fewest instances, and is told it; more than that share."""
+    launcher = bench.launcher("import os; print(os.environ['CUDA_VISIBLE_DEVICES'])", TWO)
+
+    for name in ("a", "b", "c"):
+        launcher.launch(BLUE._replace(instance=name), 1, "cuda")
+    launcher.launch(BLUE._replace(instance="d"), 1, "cpu")
+    ended = [await bench.ends.get() for _ in "abcd"]
+
+    told = {one.running.address.instance: one.last_words for one in ended}
+    assert told == {"a": "GPU-a", "b": "GPU-b", "c": "GPU-a", "d": ""}
+
+
+async def test_adopted_instances_keep_their_gpu(bench):
+    """The next scaler counts what the last one gave away."""
+    first = bench.launcher(gpus=TWO)
+    first.launch(BLUE, 1, "cuda")
+    await first.close()
+
+    second = bench.launcher(gpus=TWO)
+    [adopted] = second.adopt()
+    second.launch(BLUE._replace(instance="other"), 1, "cuda")
+
+    assert [running.gpu for running in second.running()] == [adopted.gpu, "GPU-b"]
+    assert {record.gpu for record in Ledger(bench.state_dir).read()} == {"GPU-a", "GPU-b"}
+
+
+async def test_a_gpu_that_is_not_there_cannot_be_given(bench):
+    """The launch fails with the reason, and nothing is left of it."""
+    with pytest.raises(LaunchError, match=r"no GPU on this machine \(NVML: not here\)"):
+        bench.launcher().launch(BLUE, 1, "cuda")
+
+    assert Ledger(bench.state_dir).read() == []

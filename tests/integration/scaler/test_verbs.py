@@ -6,12 +6,15 @@ import hashlib
 import msgspec
 import pytest
 
-from mesh import subjects
+from mesh import subjects, wire
 from mesh.api import Credentials, DeploymentPut, EndpointPut, EndpointView, StatusView
 from mesh.bus import Bucket
+from mesh.gpus import Gpu, Gpus
 from mesh.records import AuthRecord
 from mesh.spec.endpoint import EndpointSpec
 from mesh.streams import stream_info
+from mesh.wire import GpuFigures, WorkerHeartbeat
+from scaler.launchers.ledger import Ledger
 from tests.integration.scaler.conftest import FakeGateway, deployment
 
 
@@ -266,6 +269,8 @@ async def test_status_and_metrics_show_everything(rig):
 
     assert [view.name for view in status.deployments] == ["blue"]
     assert 'mesh_instances_wanted{deployment="blue",endpoint="iris"} 1.0' in text
+    assert 'mesh_instance_starts_total{deployment="blue",endpoint="iris"} 1.0' in text
+    assert 'mesh_instance_crashes_total{deployment="blue",endpoint="iris"} 0.0' in text
     assert "mesh_scaler_leading 1.0" in text
     assert 'mesh_management_requests_total{code="ok",verb="endpoint.create"} 1.0' in text
 
@@ -280,3 +285,48 @@ async def test_queue_settings_that_cannot_change_are_refused(rig):
 
     assert code == "bad_spec"
     assert "mesh.queue.storage" in message
+
+
+async def test_a_gpu_is_refused_where_there_is_none(rig):
+    """At creation and at an update, by the key, with what keeps the mesh from having one."""
+    await rig.endpoint()
+    await rig.create(deployment())
+    message = "mesh.device: cuda: no GPU on this machine (NVML: not here)"
+
+    for verb, name in (("deployment.create", "green"), ("deployment.update", "blue")):
+        put = DeploymentPut(spec=deployment(name, mesh={"device": "cuda"}))
+        assert await rig.refused(verb, put) == ("bad_spec", message)
+
+
+async def test_each_generation_keeps_its_device(rig):
+    """An instance gets a GPU if its own generation asks for one."""
+    await rig.stop()
+    rig.gpus = Gpus(found=(Gpu(0, "GPU-a", "A100"),))
+    await rig.start()
+    await rig.endpoint()
+    await rig.create(deployment(mesh={"device": "cuda"}))
+    await rig.settled()
+    before = [record.gpu for record in Ledger(rig.state_dir).read()]
+
+    await rig.update(deployment())
+    await rig.until(lambda view: [i.generation for i in view.instances] == [2])
+
+    assert before == ["GPU-a"]
+    assert {r.generation: r.gpu for r in Ledger(rig.state_dir).read()}[2] == ""
+
+
+async def test_the_view_shows_the_gpu_of_an_instance(rig):
+    """As its heartbeat told; nothing where there is none."""
+    await rig.endpoint()
+    await rig.create(deployment())
+    before = await rig.settled()
+    gpu = GpuFigures(uuid="GPU-a", name="A100", percent=3.0, memory_bytes=1, memory_total_bytes=2)
+    said = WorkerHeartbeat(
+        endpoint="iris", deployment="blue", instance="by-hand", generation=1, state="ready", gpu=gpu
+    )
+
+    await rig.bus.publish("mesh.heartbeat.worker.iris.blue.by-hand", wire.encode(said))
+    after = await rig.until(lambda view: len(view.instances) == 2)
+
+    assert [instance.gpu for instance in before.instances] == [None]
+    assert {i.instance: i.gpu for i in after.instances}["by-hand"] == gpu

@@ -1,9 +1,10 @@
 """How endpoints and deployments look to people."""
 
 import pytest
+from msgspec.structs import replace
 from rich.console import Console
 
-from mesh.api import DeploymentView, EndpointView, InstanceView
+from mesh.api import DeploymentView, EndpointView, InstanceView, ScalingView
 from mesh.cli.exits import DeploymentFailedError
 from mesh.cli.settle import next_text, refuse_failed
 from mesh.cli.views import (
@@ -16,6 +17,7 @@ from mesh.cli.views import (
     size_text,
 )
 from mesh.records import Artifact
+from mesh.wire import GpuFigures
 
 URI = "http://127.0.0.1:8080/endpoints/iris/score"
 
@@ -82,6 +84,29 @@ def test_deployment_details_show_the_whole_reason_and_instances():
     assert "ValueError: no" in text
     assert "i1" in text
     assert "0/4" in text
+
+
+def test_the_gpu_is_shown_where_there_is_one():
+    """A column more, and only then."""
+    plain = InstanceView(instance="g1-a", generation=1, state="ready")
+    gpu = GpuFigures(
+        uuid="GPU-a", name="A100", percent=37, memory_bytes=4 << 30, memory_total_bytes=80 << 30
+    )
+
+    shown = text_of(deployment_details(deployment(instances=[replace(plain, gpu=gpu)])))
+
+    assert "A100 37% 4.0 GiB of 80.0 GiB" in shown
+    assert "GPU" not in text_of(deployment_details(deployment(instances=[plain])))
+
+
+def test_deployment_details_show_the_bounds_and_why():
+    """Where the count follows the load it is said between what, and why it is what it is."""
+    scaling = ScalingView(min_instances=0, max_instances=4, reason="no requests for 20 s")
+
+    text = text_of(deployment_details(deployment(instance_count=0, scaling=scaling)))
+
+    assert "0 to 4 instances: no requests for 20 s" in text
+    assert "Scaling" not in text_of(deployment_details(deployment()))
 
 
 def test_progress_is_one_line():

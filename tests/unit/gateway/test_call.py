@@ -1,3 +1,4 @@
+import json
 import re
 
 import pytest
@@ -173,3 +174,28 @@ def test_failed_deployment_is_refused_while_the_word_is_fresh():
     with pytest.raises(NoWorkerError, match="init"):
         calls.check_alive(target, 9.0)
     calls.check_alive(target, 11.0)
+
+
+@pytest.mark.parametrize(
+    ("options", "sent"),
+    [
+        ({}, None),
+        ({"inputs": "tensors"}, [["inference-header-content-length", "7"]]),
+        (
+            {"inputs": "tensors", "read_headers": True},
+            [["inference-header-content-length", "7"], ["a", "b"]],
+        ),
+    ],
+)
+def test_what_a_tensor_body_needs_is_sent_along(options, sent):
+    """Whether headers are read or not, and first: they must not be cut off by others."""
+    exchange = _exchange(a=b"b", inference_header_content_length=b"7")
+
+    fields = _fields(exchange, _target(**options))
+
+    assert json.loads(fields.get("Mesh-Http", "null")) == sent
+
+
+def test_plain_tensor_body_needs_no_field():
+    """JSON alone says all of itself."""
+    assert "Mesh-Http" not in _fields(_exchange(a=b"b"), _target(inputs="tensors"))

@@ -13,6 +13,7 @@ from mesh.errors import (
     QueueFullError,
     UnauthorizedError,
 )
+from mesh.statuses import STATUSES, status_of
 
 PROTOCOL = Path(__file__).parents[3] / "docs" / "protocol.md"
 
@@ -30,7 +31,7 @@ def test_documented_table_is_the_table():
     """`docs/protocol.md` shows every code with its status, and no other."""
     rows = re.findall(r"^\| `(\w+)` \| (\d{3}) \|", PROTOCOL.read_text(), re.MULTILINE)
 
-    assert {code: int(status) for code, status in rows} == edge.STATUSES
+    assert {code: int(status) for code, status in rows} == STATUSES
 
 
 def test_refusal_names_code_and_message():
@@ -55,7 +56,7 @@ def test_refusal_of_a_stranger_names_the_scheme():
 
 def test_unknown_code_is_ours():
     """A code this version does not know is 500: never mistaken for the caller's fault."""
-    assert edge.status_of("from_the_future") == 500
+    assert status_of("from_the_future") == 500
 
 
 def test_success_is_handed_on():
@@ -119,4 +120,4 @@ def test_every_error_class_has_a_status():
         error for error in _all_errors() if error.__module__.startswith(("mesh.errors", "mesh.bus"))
     }
 
-    assert {error.code for error in reachable} - set(edge.STATUSES) <= {"bad_spec"}
+    assert {error.code for error in reachable} - set(STATUSES) <= {"bad_spec"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mesh.address import host_and_port, refuse_bad_broker
+from mesh.address import host_and_port, refuse_bad_broker, seen_from_afar
 from mesh.errors import SpecError
 
 
@@ -10,6 +10,21 @@ from mesh.errors import SpecError
 def test_an_ipv6_host_stands_in_brackets(host, text):
     """Its colons would be taken for that of the port."""
     assert host_and_port(host, 80) == text
+
+
+@pytest.mark.parametrize(
+    ("netloc", "text"),
+    [
+        ("0.0.0.0:80", "box:80"),
+        ("[::]:80", "box:80"),
+        (":80", "box:80"),
+        ("127.0.0.1:80", "127.0.0.1:80"),
+        ("[::1]:80", "[::1]:80"),
+    ],
+)
+def test_all_addresses_are_seen_from_afar_as_the_machine(netloc, text):
+    """What is one address stays as it is."""
+    assert seen_from_afar(netloc, "box") == text
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,12 @@
 """Metrics: a registry per service, served over HTTP."""
 
+import urllib.error
 import urllib.request
 
 import pytest
 from prometheus_client import Counter
 
-from mesh.metrics import MetricsServer, new_registry, render
+from mesh.metrics import MetricsServer, Page, new_registry, render
 
 
 def test_a_registry_is_served_until_closed():
@@ -46,3 +47,17 @@ def test_a_port_that_is_taken_keeps_nobody_from_serving():
     assert second.url != first.url
     second.close()
     first.close()
+
+
+def test_pages_are_served_beside_the_metrics():
+    """By their paths, with type and length; any other path is 404."""
+    page = Page("200 OK", "application/json", b"[]")
+    server = MetricsServer.open(new_registry(), pages={"/sd": lambda: page})
+
+    with urllib.request.urlopen(server.url.replace("/metrics", "/sd")) as response:
+        head, body = response.headers, response.read()
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(server.url + "/more")
+    server.close()
+
+    assert (head["Content-Type"], head["Content-Length"], body) == ("application/json", "2", b"[]")

@@ -4,14 +4,14 @@ import pytest
 
 from mesh.subjects import WorkerAddress
 from mesh.wire import ServiceTime, WorkerHeartbeat
-from scaler.fleet import FORGET_S, Fleet, combined
+from scaler.fleet import FORGET_S, FRESH_S, WARM_S, Fleet, combined
 from scaler.launchers import Running
 
 ADDRESS = WorkerAddress("iris", "blue", "i1")
 
 
 def beat(state="ready", **changes):
-    return WorkerHeartbeat(**ADDRESS._asdict(), generation=1, state=state, **changes)
+    return WorkerHeartbeat(**ADDRESS._asdict() | changes, generation=1, state=state)
 
 
 def running(**changes):
@@ -93,3 +93,17 @@ def test_service_times_are_combined_by_answers():
     assert both.mean_s == pytest.approx(0.175)
     assert (both.peak_s, both.answered) == (0.5, 4)
     assert combined([]) == ServiceTime()
+
+
+def test_cpu_is_the_mean_of_those_that_have_worked_for_a_while():
+    """Of an instance that has just become ready the figures are of its start."""
+    fleet = Fleet()
+    for second in range(int(WARM_S) + 2):
+        fleet.hear(beat(cpu_percent=40.0), 100.0 + second)
+    told_s = 100.0 + WARM_S + 1
+    fresh = beat(cpu_percent=400.0, instance="i2")
+    fleet.hear(fresh, told_s)
+
+    assert fleet.cpu_percent("iris", "blue", told_s) == 40.0
+    assert fleet.cpu_percent("iris", "green", told_s) is None
+    assert fleet.cpu_percent("iris", "blue", told_s + FRESH_S + 0.1) is None

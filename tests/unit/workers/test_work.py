@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from mesh import wire
+from mesh.clock import BrokerClock
 from mesh.subjects import WorkerAddress
-from workers.clock import BrokerClock
 from workers.pull import read_delivery
 from workers.work import Malformed, Work, begin_by_s, decode
 
@@ -65,6 +65,7 @@ def test_the_callers_timeout_counts_from_the_brokers_timestamp():
         pytest.param({wire.TIMEOUT_MS: "-5"}, "'-5'", id="negative timeout"),
         pytest.param({wire.REPLY: "$JS.API.STREAM.DELETE.X"}, "STREAM.DELETE", id="foreign reply"),
         pytest.param({wire.REPLY: "mesh.reply.iris.green.g.1"}, "green", id="other deployment"),
+        pytest.param({wire.STATUS: "200"}, "an answer", id="an answer"),
     ],
 )
 def test_what_breaks_the_protocol_is_malformed_and_says_why(headers, named):

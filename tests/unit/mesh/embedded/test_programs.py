@@ -85,3 +85,8 @@ def test_further_gateways_leave_the_scaler_its_port(folder):
 
     assert ports[0] == first
     assert first + 1 not in ports
+
+
+def test_a_node_without_gateways_asks_for_no_port(folder, taken):
+    """Those that run elsewhere may well be on this machine, and have the port."""
+    assert gateway_ports(folder, with_gateway(port=taken, count=0)) == []

@@ -356,7 +356,6 @@ def test_a_kubernetes_deployment_is_read_with_a_warning_for_what_is_not_acted_on
         "instance_type",
         "request_settings.max_queue_wait_ms",
         "resources",
-        "scale_settings",
     ]
 
 

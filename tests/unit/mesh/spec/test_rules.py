@@ -8,6 +8,7 @@ from mesh.spec.collector import Collection, DataCollector
 from mesh.spec.deployment import (
     CodeConfiguration,
     DeploymentSpec,
+    MeshOptions,
     RequestSettings,
     Resources,
     ScaleSettings,
@@ -105,12 +106,43 @@ def test_quantities_are_read(text: str, amount: float | None):
     assert quantity(text) == amount
 
 
-def test_a_managed_deployment_scales_by_its_count_alone():
-    """Target utilization is for kubernetes."""
-    scale = ScaleSettings(type="target_utilization", min_instances=3, max_instances=2)
+@pytest.mark.parametrize(
+    ("scale", "keys"),
+    [
+        pytest.param({"min_instances": 0, "max_instances": 50}, [], id="within bounds"),
+        pytest.param({"min_instances": 3, "max_instances": 2}, ["min_instances"], id="order"),
+        pytest.param({"max_instances": 51}, ["max_instances"], id="more than managed may have"),
+    ],
+)
+def test_the_bounds_of_scaling(scale: dict[str, int], keys: list[str]):
+    """At most 50 instances of a managed deployment, and no fewer than the fewest."""
+    settings = ScaleSettings(type="target_utilization", **scale)
+    spec = msgspec.structs.replace(BLUE, scale_settings=settings)
+
+    assert broken(spec) == [f"scale_settings.{key}" for key in keys]
+
+
+def test_a_count_that_does_not_follow_the_load_has_no_bounds():
+    """Keys without effect are refused, not passed over."""
+    scale = ScaleSettings(max_instances=4, target_wait_ms=100)
     spec = msgspec.structs.replace(BLUE, scale_settings=scale)
 
-    assert broken(spec) == ["scale_settings.type", "scale_settings.min_instances"]
+    assert broken(spec) == ["scale_settings.max_instances", "scale_settings.target_wait_ms"]
+
+
+@pytest.mark.parametrize(
+    ("scale", "percent"),
+    [
+        pytest.param({}, 70, id="alone"),
+        pytest.param({"target_wait_ms": 100}, None, id="another target"),
+        pytest.param({"target_wait_ms": 100, "target_utilization_percentage": 80}, 80, id="both"),
+    ],
+)
+def test_utilization_counts_unless_others_stand_for_it(scale: dict[str, int], percent: int | None):
+    """It would always win: a target of a wait allows a queue, which utilization does not."""
+    settings = ScaleSettings(type="target_utilization", **scale)
+
+    assert settings.utilization_percentage == percent
 
 
 def test_at_most_five_custom_collections():
@@ -136,6 +168,19 @@ def test_at_most_five_custom_collections():
 def test_what_no_process_could_start_with_is_refused(field: str, value: object):
     """A script there must be, and variables that the operating system takes."""
     assert len(broken(msgspec.structs.replace(BLUE, **{field: value}))) == 1
+
+
+@pytest.mark.parametrize(
+    ("device", "value", "fits"),
+    [("cpu", "", True), ("cpu", "-1", True), ("cpu", "0", False), ("cuda", "", False)],
+)
+def test_the_mesh_alone_assigns_gpus(device, value, fits):
+    """A deployment may hide them, never choose one: the launcher counts who has which."""
+    spec = msgspec.structs.replace(
+        BLUE, mesh=MeshOptions(device=device), environment_variables={"CUDA_VISIBLE_DEVICES": value}
+    )
+
+    assert broken(spec) == ([] if fits else ["environment_variables.CUDA_VISIBLE_DEVICES"])
 
 
 def test_violations_are_raised_together():

@@ -75,6 +75,11 @@ def test_a_repository_is_all_it_needs(folder: Path):
             id="attached-python",
         ),
         pytest.param(
+            "mesh: {device: cuda, triton: {url: 'host:8001'}}",
+            "file.yml:6: mesh.device: 'cuda': is for a server that the mesh starts",
+            id="attached-device",
+        ),
+        pytest.param(
             "environment_variables: {A: b}\nmesh: {triton: {url: 'host:8001'}}",
             "file.yml:6: environment_variables: 'A': are for a server that the mesh starts",
             id="attached-variables",

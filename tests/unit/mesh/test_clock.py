@@ -2,7 +2,7 @@
 
 import pytest
 
-from workers.clock import NS, BrokerClock, Sample, parse_broker_time
+from mesh.clock import NS, BrokerClock, Sample, parse_broker_time
 
 
 @pytest.mark.parametrize(

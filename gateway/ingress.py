@@ -1,0 +1,213 @@
+"""What direct producers have enqueued, routed: from `INGRESS` to a deployment's `queued` lane.
+
+A message is acknowledged only after the lane's stream, or the stream of results, has confirmed what
+became of it. All gateways share one consumer: what cannot be routed now waits with a delay of its
+own and holds nobody up. Ring: service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from gateway import lanes
+from gateway.call import DEPLOYMENT, choose
+from gateway.exchange import Handler
+from gateway.intake import Enqueued, Intake
+from gateway.invocation import Invocation
+from gateway.routes import Route, RouteTable, Target
+from mesh import jobs, subjects, wire
+from mesh.backoff import backoff_s
+from mesh.bus import Bus, Outlet
+from mesh.errors import (
+    BusError,
+    CapacityError,
+    ConflictError,
+    DeadlineExceededError,
+    MeshError,
+    NotFoundError,
+    PayloadTooLargeError,
+    RequestError,
+)
+from mesh.records import JobRecord
+
+log = logging.getLogger("gateway.ingress")
+
+RETRY_S: Final = (0.25, 15.0)
+ACK: Final = b"+ACK"
+NS: Final = 1_000_000_000
+
+
+class Order(NamedTuple):
+    """An enqueued request that has been read."""
+
+    enqueued: Enqueued
+    request_id: str
+    route: Route
+    invocation: Invocation
+    timeout_s: float
+    left_s: float
+
+
+class NoTrafficError(CapacityError):
+    """No deployment of the endpoint has traffic."""
+
+
+def id_of(headers: Mapping[str, str], seq: int) -> str:
+    """Return the request's id: the producer's own if it is one, else made of its number."""
+    for name in (wire.REQUEST_ID, wire.MSG_ID):
+        if subjects.is_request_id(headers.get(name, "")):
+            return headers[name]
+    return subjects.ingress_id(seq)
+
+
+def timeout_of(headers: Mapping[str, str], default_s: float) -> float:
+    """Return how long the request may wait.
+
+    Raises:
+        RequestError: it asks for what cannot be had.
+    """
+    text = headers.get(wire.TIMEOUT_MS)
+    if text is None:
+        return default_s
+    longest_ms = int(lanes.LONGEST_S * 1000)
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= longest_ms):
+        raise RequestError(f"{wire.TIMEOUT_MS}: {text!r}: expected 1 to {longest_ms} milliseconds")
+    return int(text) / 1000
+
+
+def is_for(record: JobRecord, seq: int) -> bool:
+    """Tell whether a job's record is that of the message of this number.
+
+    One without a place and a number was taken from a deployment that was deleted: it is for
+    whatever message brings it back.
+    """
+    return record.ingress_seq == seq or not (record.ingress_seq or record.deployment)
+
+
+class Ingress:
+    """Routes enqueued requests. `outcomes` counts what became of them."""
+
+    def __init__(
+        self, bus: Bus, routes: RouteTable, handler: Handler, outlet: Outlet, default_s: float
+    ) -> None:
+        self.outcomes = {"queued": 0, "repeated": 0, "retried": 0, "failed": 0}
+        self.intake = Intake(bus, self.settle)
+        self._bus = bus
+        self._routes = routes
+        self._handler = handler
+        self._outlet = outlet
+        self._default_s = default_s
+        self._now = asyncio.get_running_loop().time
+
+    def __repr__(self) -> str:
+        return f"<Ingress {self.outcomes}>"
+
+    async def settle(self, enqueued: Enqueued) -> None:
+        """Bring one request to its lane, to an end, or back for later."""
+        request_id = id_of(enqueued.message.headers or {}, enqueued.seq)
+        try:
+            outcome = await self._settle(enqueued, request_id)
+        except MeshError as exc:
+            log.info("ingress.retry request=%s %s", request_id, exc)
+            self._retry(enqueued)
+            return
+        except Exception:  # a bug: the request is not lost, and others go on
+            log.exception("ingress.broken request=%s", request_id)
+            self._retry(enqueued)
+            return
+        self.outcomes[outcome] += 1
+        self._post(enqueued, ACK)
+
+    async def _settle(self, enqueued: Enqueued, request_id: str) -> str:
+        """Return what became of a request that is settled.
+
+        Raises:
+            MeshError: it cannot be settled now.
+        """
+        try:
+            return await self._queue(self._read(enqueued, request_id))
+        except ConflictError:
+            raise
+        except (RequestError, DeadlineExceededError) as exc:
+            body, headers = jobs.failure(exc)
+            await jobs.keep_result(self._bus, enqueued.endpoint, request_id, body, headers)
+            return "failed"
+
+    def _read(self, enqueued: Enqueued, request_id: str) -> Order:
+        route = self._routes.by_name.get(enqueued.endpoint)
+        if route is None:
+            raise NotFoundError(f"no such endpoint: {enqueued.endpoint}")
+        message, now_s = enqueued.message, self._now()
+        timeout_s = timeout_of(message.headers or {}, self._default_s)
+        left_s = self.intake.clock.local_s(enqueued.stamped_ns, now_s) + timeout_s - now_s
+        if left_s <= 0:
+            raise DeadlineExceededError("it could not be queued within its time limit")
+        limit = self._handler.max_body_bytes
+        if len(message.data) > limit:
+            raise PayloadTooLargeError(f"the body is larger than {limit} bytes")
+        invocation = Invocation(message, route, self._handler, now_s)
+        invocation.feed(message.data)
+        return Order(enqueued, request_id, route, invocation, timeout_s, left_s)
+
+    async def _queue(self, order: Order) -> str:
+        endpoint, request_id = order.route.endpoint, order.request_id
+        known = await jobs.find(self._bus, endpoint, request_id)
+        if known is not None and not is_for(known.record, order.enqueued.seq):
+            return "repeated"
+        if known is not None and await jobs.find_result(self._bus, endpoint, request_id):
+            return "repeated"
+        target = self._target(order, known)
+        await self._note(order, known, target)
+        if target is None:
+            raise NoTrafficError
+        await lanes.put(self._bus, target, order.invocation, request_id, order.left_s)
+        return "queued"
+
+    def _target(self, order: Order, known: jobs.Job | None) -> Target | None:
+        """Where it goes: where it went before, so that its queue knows it again.
+
+        Raises:
+            NotFoundError: the deployment it names does not exist.
+        """
+        target = order.route.targets.get(known.record.deployment) if known else None
+        if target is not None:
+            return target
+        try:
+            return choose(order.route, order.invocation.headers)[0]
+        except NotFoundError:
+            if DEPLOYMENT in order.invocation.headers:
+                raise
+            return None
+
+    async def _note(self, order: Order, known: jobs.Job | None, target: Target | None) -> None:
+        """Note that the request is accepted, and where it goes, before it goes there.
+
+        Raises:
+            ConflictError: another gateway was faster.
+        """
+        record = JobRecord(
+            deployment=target.deployment if target else "",
+            ingress_seq=order.enqueued.seq,
+            timeout_s=order.timeout_s,
+        )
+        if known is not None and known.record == record:
+            return
+        after_seq = known.seq if known else 0
+        endpoint, request_id = order.route.endpoint, order.request_id
+        if not await jobs.note(self._bus, endpoint, request_id, record, after_seq):
+            raise ConflictError
+
+    def _retry(self, enqueued: Enqueued) -> None:
+        self.outcomes["retried"] += 1
+        delay_s = backoff_s(enqueued.delivered, *RETRY_S)
+        self._post(enqueued, b"-NAK " + json.dumps({"delay": int(delay_s * NS)}).encode())
+
+    def _post(self, enqueued: Enqueued, body: bytes) -> None:
+        try:
+            self._outlet.post(enqueued.message.reply, body)
+        except BusError:
+            return  # the broker is away: it hands the message out again

@@ -1,0 +1,88 @@
+"""Requests of direct producers: messages on `mesh.invoke.<endpoint>`, answered on their replies.
+
+Every gateway listens, in one queue group: each request reaches one of them. Who may ask is decided
+by the broker's permissions. Ring: service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Final
+
+from gateway.edge import Response, refusal
+from gateway.exchange import Handler
+from gateway.invocation import Invocation, answer_fields, identity_fields, may_answer
+from gateway.routes import RouteTable
+from mesh import subjects
+from mesh.bus import Bus, Inlet, Message, Outlet, Subscription
+from mesh.errors import BusError, NotFoundError
+
+GROUP: Final = "gateways"
+
+
+class Invocations:
+    """Takes invocations and hands them to the handler of scoring requests."""
+
+    def __init__(self, bus: Bus, routes: RouteTable, handler: Handler, outlet: Outlet) -> None:
+        self.dropped = {"no_reply": 0, "bad_reply": 0, "unknown_endpoint": 0}
+        self._bus = bus
+        self._routes = routes
+        self._handler = handler
+        self._outlet = outlet
+        self._subscription: Subscription | None = None
+        self._open = 0
+        self._idle = asyncio.Event()
+        self._now = asyncio.get_running_loop().time
+
+    def __repr__(self) -> str:
+        return f"<Invocations open={self._open} dropped={self.dropped}>"
+
+    async def open(self) -> None:
+        """Take requests from now on."""
+        self._subscription = await Inlet.subscribe(
+            self._bus, subjects.INVOKES, self.take, queue=GROUP
+        )
+
+    async def close(self, grace_s: float) -> int:
+        """Take no more, answer what has arrived; return how many got no answer in time."""
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None:
+            with contextlib.suppress(BusError):
+                await self._bus.leave(subscription)
+        if self._open:
+            self._idle.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), grace_s)
+        return self._open
+
+    def take(self, message: Message) -> None:
+        """Serve one request, or drop it: without a reply subject nobody would get the answer."""
+        if not message.reply:
+            self.dropped["no_reply"] += 1
+        elif not may_answer(message.reply):
+            self.dropped["bad_reply"] += 1
+        else:
+            self._serve(message)
+
+    def _serve(self, message: Message) -> None:
+        route = self._routes.by_name.get(message.subject.rpartition(".")[2])
+        if route is None:
+            self.dropped["unknown_endpoint"] += 1
+            self._post(message.reply, refusal(NotFoundError("no such endpoint")))
+            return
+        self._open += 1
+        invocation = Invocation(message, route, self._handler, self._now())
+        invocation.serve(message.data, self._answer)
+
+    def _answer(self, invocation: Invocation, response: Response) -> None:
+        self._open -= 1
+        if not self._open:
+            self._idle.set()
+        self._post(invocation.reply, response, identity_fields(invocation.context))
+
+    def _post(self, reply: str, response: Response, identity: str = "") -> None:
+        try:
+            self._outlet.post(reply, response.body, "", answer_fields(response) + identity)
+        except BusError:
+            return  # the broker is away, and so is the caller behind it

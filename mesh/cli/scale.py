@@ -1,0 +1,43 @@
+"""`mesh scale`: how the number of instances follows the load."""
+
+from __future__ import annotations
+
+import click
+
+from mesh.cli.options import Options, common_options, endpoint_option
+from mesh.cli.output import show
+from mesh.cli.session import with_mesh
+from mesh.cli.views import scale_history
+from mesh.management import Management, ScaleChange
+from mesh.scales import DEFAULT_CHANGES
+
+
+@click.group()
+def scale() -> None:
+    """See how the number of instances follows the load."""
+
+
+@scale.command()
+@endpoint_option
+@click.option("-n", "--name", help="Only this deployment.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=DEFAULT_CHANGES,
+    show_default=True,
+    help="How many of the last changes.",
+)
+@common_options
+def history(options: Options, endpoint_name: str, name: str | None, limit: int) -> None:
+    """Show when and why the number of instances changed, oldest first."""
+
+    async def work(mesh: Management) -> list[ScaleChange]:
+        changes = await mesh.scale_history(endpoint_name, name, limit=limit)
+        if not changes:  # what does not exist is told, not shown as silence
+            await mesh.get_endpoint(endpoint_name)
+            if name is not None:
+                await mesh.get_deployment(endpoint_name, name)
+        return changes
+
+    changes = with_mesh(options, work)
+    show(changes, options, lambda: scale_history(changes))

@@ -1,0 +1,73 @@
+"""What still waits in the queue of a deployment that is deleted: it is enqueued anew.
+
+Another deployment runs it, by the split; if the endpoint is gone too, a gateway gives it a failed
+result that says so. Ring: service.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Final
+
+from mesh import jobs, subjects, wire
+from mesh.bus import Bus
+from mesh.clock import parse_broker_time
+from mesh.records import JobRecord
+from mesh.streams import KeptMessage, delete_message, next_message, store, stream_info
+from mesh.subjects import KEPT_LANES
+
+log = logging.getLogger("scaler.requeue")
+
+HANDED_ON: Final = (wire.CONTENT_TYPE, wire.TRACEPARENT)
+
+
+async def requeue(bus: Bus, endpoint: str, deployment: str) -> int:
+    """Enqueue anew whatever has an id and waits in this queue; return how much it was.
+
+    Each message is removed once its successor is safe: an interruption loses none, and makes at
+    most one a second time, which is noticed by its id.
+
+    Raises:
+        BusError: the broker is away.
+    """
+    stream = subjects.work_stream(endpoint, deployment)
+    info = await stream_info(bus, stream)
+    if info is None:
+        return 0
+    now_s, moved = parse_broker_time(info["ts"]), 0
+    for lane in KEPT_LANES:
+        subject = subjects.work(endpoint, deployment, lane)
+        seq = 0
+        while (message := await next_message(bus, stream, subject, seq + 1)) is not None:
+            seq = message.seq
+            if subjects.is_request_id(message.headers.get(wire.REQUEST_ID, "")):
+                await _move(bus, endpoint, message, now_s)
+                moved += 1
+            await delete_message(bus, stream, seq)
+    if moved:
+        log.info("requeue.moved endpoint=%s deployment=%s requests=%d", endpoint, deployment, moved)
+    return moved
+
+
+async def _move(bus: Bus, endpoint: str, message: KeptMessage, now_s: float) -> None:
+    request_id = message.headers[wire.REQUEST_ID]
+    left_s = _left_s(message, now_s)
+    known = await jobs.find(bus, endpoint, request_id)
+    record = JobRecord(timeout_s=left_s)  # without a place: the next message of that id is its own
+    await jobs.note(bus, endpoint, request_id, record, known.seq if known else 0)
+    await store(bus, subjects.enqueue(endpoint), message.body, _headers(message, left_s))
+
+
+def _left_s(message: KeptMessage, now_s: float) -> float:
+    timeout_ms = message.headers.get(wire.TIMEOUT_MS, "")
+    limit_s = int(timeout_ms) / 1000 if timeout_ms.isdecimal() else 0.0
+    return max(0.001, message.at_s + limit_s - now_s)
+
+
+def _headers(message: KeptMessage, left_s: float) -> dict[str, str]:
+    """Return the headers a producer would have sent; without `Nats-Msg-Id`, which is known."""
+    own = dict(json.loads(message.headers.get(wire.HTTP, "[]")))
+    own |= {name: message.headers[name] for name in HANDED_ON if name in message.headers}
+    request_id = message.headers[wire.REQUEST_ID]
+    return own | {wire.REQUEST_ID: request_id, wire.TIMEOUT_MS: str(max(1, round(left_s * 1000)))}

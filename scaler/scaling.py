@@ -1,0 +1,177 @@
+"""Following the load: after each measurement of a queue, how many instances there should be.
+
+What is decided here is due until the keeper has carried it out. Ring: service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Set
+
+from msgspec.structs import replace
+
+from mesh import subjects, wire
+from mesh.bus import Bus
+from mesh.records import DeploymentRecord, DeploymentState
+from mesh.spec.runtime import ScaleSettings
+from mesh.wire import ScaleDecision
+from scaler.fleet import combined
+from scaler.observe import Observer
+from scaler.policy import Decision, Observation, PeakWindow, decide
+from scaler.queues import Measured
+from scaler.registry import Registry
+from scaler.situation import is_proving
+from scaler.states import Address, States
+
+log = logging.getLogger("scaler.scaling")
+
+
+class _Track:
+    """What is remembered of a deployment from one measurement to the next."""
+
+    def __init__(self) -> None:
+        self.window = PeakWindow()
+        self.taken: int | None = None
+        self.service_s: float | None = None
+
+    def __repr__(self) -> str:
+        return f"<_Track {self.window!r} taken={self.taken}>"
+
+
+class Scaling:
+    """Decides for every deployment that scales by itself."""
+
+    def __init__(self, bus: Bus, registry: Registry, states: States, observer: Observer) -> None:
+        self._bus = bus
+        self._registry = registry
+        self._states = states
+        self._observer = observer
+        self._clock = asyncio.get_running_loop().time
+        self._tracks: dict[Address, _Track] = {}
+        self._due: dict[Address, ScaleDecision] = {}
+        self._on_news: list[Callable[[], None]] = []
+        self.changes: Counter[tuple[str, str, str]] = Counter()
+
+    def __repr__(self) -> str:
+        return f"<Scaling deployments={len(self._tracks)} due={len(self._due)}>"
+
+    def on_news(self, callback: Callable[[], None]) -> None:
+        """Call `callback` when a change is due."""
+        self._on_news.append(callback)
+
+    def note_measured(self, address: Address, measured: Measured | None) -> None:
+        """Decide anew for a deployment; `measured` is None if its queue could not be seen."""
+        stored = self._registry.deployment(*address)
+        scale = stored.record.spec.autoscale if stored is not None else None
+        if stored is None or scale is None or stored.record.deleting:
+            self._forget(address)
+            return
+        state = self._states.get(*address)
+        track = self._tracks.setdefault(address, _Track())
+        seen = self._observe(stored.record, state, track, measured)
+        decision = decide(scale, seen, track.window, self._clock())
+        if decision.count == seen.current:
+            self._due.pop(address, None)
+            return
+        self._due[address] = _told(stored.record, scale, seen, decision, measured)
+        for callback in self._on_news:
+            callback()
+
+    def retain(self, addresses: Set[Address]) -> None:
+        """Forget every deployment but these."""
+        for gone in self._tracks.keys() - addresses:
+            self._forget(gone)
+        for key in [key for key in self.changes if key[:2] not in addresses]:
+            del self.changes[key]
+
+    async def begin(self, record: DeploymentRecord, state: DeploymentState) -> DeploymentState:
+        """Return the state with the target it is to have now; a change is told first.
+
+        Raises:
+            BusError: it could not be told, so it is still due.
+        """
+        address = record.spec.endpoint_name, record.spec.name
+        scale = record.spec.autoscale
+        if scale is None:
+            return replace(state, target=None, target_reason="")
+        for direction in ("in", "out"):
+            self.changes[(*address, direction)] += 0  # told from zero on: rate() sees the first one
+        due = self._due.get(address)
+        if due is None:
+            return replace(state, target=_target(record, state))
+        await self._bus.publish(
+            subjects.scale(*address), wire.encode(replace(due, at_s=time.time()))
+        )
+        log.info("scaling.changed %s/%s %d -> %d: %s", *address, due.before, due.after, due.reason)
+        self.changes[(*address, "out" if due.after > due.before else "in")] += 1
+        del self._due[address]
+        return replace(state, target=due.after, target_reason=due.reason)
+
+    def _observe(
+        self,
+        record: DeploymentRecord,
+        state: DeploymentState,
+        track: _Track,
+        measured: Measured | None,
+    ) -> Observation:
+        spec, fleet, now_s = record.spec, self._observer.fleet, self._clock()
+        ready = [
+            beat
+            for beat in fleet.fresh(spec.endpoint_name, spec.name, now_s)
+            if beat.state == "ready"
+        ]
+        service = combined(ready)
+        if service.answered:
+            track.service_s = service.mean_s
+        active = False
+        if measured is not None:
+            active = track.taken is not None and measured.taken != track.taken
+            track.taken = measured.taken
+        return Observation(
+            current=_target(record, state),
+            depth=measured.depth if measured is not None else None,
+            shadows=measured.shadows if measured is not None else 0,
+            active=active,
+            ready=len(ready),
+            slots=spec.slots,
+            service_s=track.service_s,
+            cpu_percent=fleet.cpu_percent(spec.endpoint_name, spec.name, now_s),
+            proving=is_proving(record, state),
+        )
+
+    def _forget(self, address: Address) -> None:
+        self._tracks.pop(address, None)
+        self._due.pop(address, None)
+
+
+def _target(record: DeploymentRecord, state: DeploymentState) -> int:
+    """The count that was decided last; where nothing was, the one somebody asked for."""
+    return record.spec.instance_count if state.target is None else state.target
+
+
+def _told(
+    record: DeploymentRecord,
+    scale: ScaleSettings,
+    seen: Observation,
+    decision: Decision,
+    measured: Measured | None,
+) -> ScaleDecision:
+    return ScaleDecision(
+        endpoint=record.spec.endpoint_name,
+        deployment=record.spec.name,
+        generation=record.generation,
+        before=seen.current,
+        after=decision.count,
+        reason=decision.reason,
+        min_instances=scale.min_instances,
+        max_instances=scale.max_instances,
+        asked=decision.asked,
+        lanes=measured.lanes if measured is not None else {},
+        ready=seen.ready,
+        slots=seen.slots,
+        service_s=seen.service_s,
+        cpu_percent=seen.cpu_percent,
+    )

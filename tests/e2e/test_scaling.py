@@ -1,0 +1,106 @@
+"""The number of processes follows the load, and nobody who asks notices."""
+
+import asyncio
+import contextlib
+import itertools
+import json
+import time
+
+import httpx
+import pytest
+
+from mesh.management import Management
+from tests.e2e.person import Person
+
+pytestmark = pytest.mark.timeout(120)
+DECIDED_S = 2.0  # a measurement, and a busy machine
+SCRIPT = """
+import json, time
+
+def init():
+    pass
+
+def run(raw_data):
+    time.sleep(0.2)
+    return json.loads(raw_data)
+"""
+SCALE = """
+scale_settings:
+  type: target_utilization
+  min_instances: {least}
+  max_instances: 4
+  target_utilization_percentage: 100
+  scale_in_delay_s: 2
+"""
+
+
+async def instances(person: Person, count: int) -> None:
+    """Wait until so many instances are wanted, are ready and are all there is."""
+    async with (
+        await Management.open(state_dir=person.state.path) as mesh,
+        mesh.watch("echo", "blue") as watch,
+        contextlib.aclosing(watch.views()) as views,
+    ):
+        async for view in views:
+            if {view.instance_count, view.ready_instances, len(view.instances)} == {count}:
+                break
+
+
+async def ask_until(person: Person, enough: asyncio.Event, clients: int) -> list[int]:
+    """Ask over and over with so many clients until it is enough; return every status."""
+    statuses = []
+
+    async def client(http: httpx.AsyncClient) -> None:
+        while not enough.is_set():
+            answer = await http.post(person.url, content='"hi"', headers=person.headers)
+            statuses.append(answer.status_code)
+
+    async with httpx.AsyncClient(timeout=30) as http, asyncio.TaskGroup() as group:
+        for _ in range(clients):
+            group.create_task(client(http))
+    return statuses
+
+
+def changes(person: Person) -> list[dict]:
+    """What `mesh scale history` tells."""
+    done = person.mesh("scale", "history", "-e", "echo", "-n", "blue", "-o", "json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+async def test_instances_follow_a_burst(person):
+    """One instance becomes four and, while somebody still asks, one again; no request fails."""
+    person.up()
+    person.deploy(SCRIPT, more=SCALE.format(least=1))
+    burst_over, over, began_s = asyncio.Event(), asyncio.Event(), time.time()
+
+    burst = asyncio.create_task(ask_until(person, burst_over, 7))
+    steady = asyncio.create_task(ask_until(person, over, 1))
+    await instances(person, 4)
+    burst_over.set()
+    await instances(person, 1)
+    over.set()
+    statuses = {*await burst, *await steady}
+    told = changes(person)
+
+    assert statuses == {200}
+    assert (told[0]["before"], told[-1]["after"]) == (1, 1)
+    assert max(change["after"] for change in told) == 4
+    assert all(one["after"] == two["before"] for one, two in itertools.pairwise(told))
+    assert told[0]["at_s"] - began_s < DECIDED_S
+    assert "queued or running" in told[0]["reason"]
+    assert "no more than" in told[-1]["reason"]
+
+
+async def test_the_first_request_wakes_a_deployment_that_sleeps(person):
+    """Nothing runs while nobody asks; the request that starts an instance is answered."""
+    person.up()
+    person.deploy(SCRIPT, more=SCALE.format(least=0))
+    await instances(person, 0)
+
+    async with httpx.AsyncClient(timeout=30) as http:
+        answer = await http.post(person.url, content='"hi"', headers=person.headers)
+    await instances(person, 0)
+
+    assert (answer.status_code, answer.json()) == (200, "hi")
+    assert [(one["before"], one["after"]) for one in changes(person)] == [(1, 0), (0, 1), (1, 0)]

@@ -1,0 +1,192 @@
+"""Results of queued requests: every way in which one ends leaves exactly one, before its end."""
+
+import asyncio
+
+import pytest
+
+from mesh import jobs, wire
+from mesh.bus import Bus
+from mesh.spec.options import QueueOptions
+from mesh.streams import consumer_info, ensure_queue, ensure_topology
+from tests.integration.test_consume import STREAM, Stage
+
+
+@pytest.fixture
+async def stage(server):
+    """A worker's consumer with one slot, on a server of the test's own."""
+    bus = await Bus.connect(server.url, name="test")
+    await ensure_topology(bus)
+    await ensure_queue(bus, "iris", "blue", QueueOptions(), 2.0)
+    stage = Stage(bus, 1)
+    await stage.set_up()
+    yield stage
+    await stage.tear_down()
+    await bus.close()
+
+
+async def send(stage, request_id="r1", lane="queued", **headers):
+    """Queue a request as a gateway does: with an id and no reply subject."""
+    timeout = {"Mesh_Timeout_Ms": "60000"}
+    given = {"Mesh_Request_Id": request_id, "Mesh_Reply": ""}
+    await stage.send(1, lane, **given | timeout | headers)
+
+
+async def result_of(stage, request_id="r1"):
+    """Wait for a result; the broker's answers are the clock."""
+    while (result := await jobs.find_result(stage.bus, "iris", request_id)) is None:
+        await stage.until(lambda: True)
+        stage.consumer.sweep(asyncio.get_running_loop().time())
+    return result
+
+
+async def is_done(stage, lane="queued"):
+    """Wait until the lane is empty: everything is acknowledged."""
+    held = -1
+    while held:
+        info = await consumer_info(stage.bus, STREAM, lane)
+        held = info["num_pending"] + info["num_ack_pending"]
+
+
+@pytest.mark.parametrize("lane", ["queued", "background"])
+async def test_answer_is_kept_and_then_acknowledged(stage, lane):
+    """With all that the answer to a caller would have said."""
+    await send(stage, lane=lane)
+    await stage.until(lambda: stage.given)
+
+    stage.answer(0, b'{"y": 1}')
+
+    result = await result_of(stage)
+    assert result.data == b'{"y": 1}'
+    assert result.headers[wire.STATUS] == "200"
+    assert (result.headers[wire.REQUEST_ID], result.headers[wire.DEPLOYMENT]) == ("r1", "blue")
+    assert (result.headers[wire.INSTANCE], result.headers[wire.GENERATION]) == ("i1", "3")
+    assert wire.ERROR not in result.headers
+    await is_done(stage, lane)
+
+
+async def test_error_of_the_model_is_a_result(stage):
+    """Its status is the one it would have over HTTP; the model's own is beside it."""
+    await send(stage)
+    await stage.until(lambda: stage.given)
+
+    stage.answer(0, b"teapot", status=418)
+
+    headers = (await result_of(stage)).headers
+    assert (headers[wire.STATUS], headers[wire.ERROR]) == ("424", "model_error")
+    assert headers[wire.MODEL_STATUS] == "418"
+    await is_done(stage)
+
+
+async def test_request_past_its_time_limit_has_a_failed_result(stage):
+    """It is not run, and whoever asks learns why."""
+    await send(stage, Mesh_Timeout_Ms="0")
+
+    headers = (await result_of(stage)).headers
+
+    assert (headers[wire.STATUS], headers[wire.ERROR]) == ("408", "deadline_exceeded")
+    assert stage.given == []
+    await is_done(stage)
+
+
+async def test_run_is_limited_by_the_deployment(stage):
+    """The time limit of a queued request is about waiting; its run has the deployment's."""
+    await send(stage)
+    await stage.until(lambda: stage.given)
+
+    assert stage.given[0].deadline_s < asyncio.get_running_loop().time() + 5.1
+
+
+async def test_poison_has_a_failed_result(stage):
+    """After its last attempt it is dead-lettered, and its result says so."""
+    await send(stage)
+    for attempt in range(3):
+        await stage.until(lambda attempt=attempt: len(stage.given) > attempt)
+        stage.crash(started=[attempt])
+
+    headers = (await result_of(stage)).headers
+
+    assert (headers[wire.STATUS], headers[wire.ERROR]) == ("424", "poison")
+    await stage.until(lambda: stage.dead)
+    assert stage.dead[0].request_id == "r1"
+    await is_done(stage)
+
+
+async def test_garbage_has_a_failed_result(stage):
+    """What cannot be a request is dead-lettered too; its id is believed."""
+    await send(stage, Mesh_Timeout_Ms="soon")
+
+    result = await result_of(stage)
+
+    assert b"'soon'" in result.data
+    await is_done(stage)
+
+
+async def test_cancelled_request_has_a_failed_result(stage):
+    """Running or waiting."""
+    await send(stage)
+    await stage.until(lambda: stage.given)
+
+    stage.consumer.cancel("r1")
+    stage.answer(0)
+
+    headers = (await result_of(stage)).headers
+    assert (headers[wire.STATUS], headers[wire.ERROR]) == ("410", "cancelled")
+    await is_done(stage)
+
+
+async def test_answer_that_is_too_large_is_a_failed_result(stage):
+    """As it is for a caller that waits."""
+    await send(stage)
+    await stage.until(lambda: stage.given)
+
+    stage.answer(0, b"x" * (stage.bus.max_body_bytes + 1))
+
+    result = await result_of(stage)
+    assert result.headers[wire.ERROR] == "model_error"
+    assert b"larger than" in result.data
+    await is_done(stage)
+
+
+async def test_first_result_counts(stage):
+    """A request that was run twice has the result of whoever came first."""
+    await jobs.keep_result(stage.bus, "iris", "r1", b"first", {wire.STATUS: "200"})
+    await send(stage)
+    await stage.until(lambda: stage.given)
+
+    stage.answer(0, b"second")
+
+    await is_done(stage)
+    assert (await result_of(stage)).data == b"first"
+
+
+async def test_result_given_while_the_broker_is_away_is_kept_after(server, stage):
+    """It is not acknowledged before it is kept."""
+    await send(stage)
+    await stage.until(lambda: stage.given)
+    away = asyncio.Event()
+    stage.bus.on_away(away.set)
+    server.kill()
+    await away.wait()
+
+    stage.answer(0, b"late")
+    back = asyncio.Event()
+
+    async def note():
+        back.set()
+
+    stage.bus.on_reconnect(note)
+    server.start()
+    await back.wait()
+
+    assert (await result_of(stage)).data == b"late"
+    await is_done(stage)
+
+
+async def test_request_without_an_id_leaves_nothing(stage):
+    """Nobody could ask for it; it is run and acknowledged."""
+    await send(stage, request_id="not.an.id")
+    await stage.until(lambda: stage.given)
+
+    stage.answer(0)
+
+    await is_done(stage)

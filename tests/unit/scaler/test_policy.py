@@ -1,0 +1,240 @@
+"""How many instances a load needs, and why; case by case and by property."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from mesh.spec.runtime import ScaleSettings
+from scaler.policy import Observation, PeakWindow, decide
+
+STEP_S = 0.25
+SCALE = ScaleSettings(
+    type="target_utilization", min_instances=0, max_instances=4, scale_in_delay_s=5.0
+)
+IDLE = Observation(current=0)
+
+depths = st.integers(0, 500)
+scales = st.builds(
+    ScaleSettings,
+    type=st.just("target_utilization"),
+    min_instances=st.integers(0, 5),
+    max_instances=st.integers(5, 20),
+    target_utilization_percentage=st.none() | st.integers(1, 100),
+    target_wait_ms=st.none() | st.integers(1, 5000),
+    target_messages_per_instance=st.none() | st.integers(1, 20),
+    target_cpu_percentage=st.none() | st.integers(1, 400),
+    scale_in_delay_s=st.sampled_from([0.0, 1.0, 5.0]),
+)
+observations = st.builds(
+    Observation,
+    current=st.integers(0, 25),
+    depth=st.none() | depths,
+    shadows=st.integers(0, 50),
+    active=st.booleans(),
+    ready=st.integers(0, 25),
+    slots=st.integers(1, 8),
+    service_s=st.none() | st.floats(0.001, 10),
+    cpu_percent=st.none() | st.floats(0, 800),
+    proving=st.booleans(),
+)
+
+
+class Clock:
+    """A deployment whose wish is always granted, looked at every quarter of a second."""
+
+    def __init__(self, scale: ScaleSettings, current: int = 0) -> None:
+        self.scale = scale
+        self.current = current
+        self.now_s = 1000.0
+        self.window = PeakWindow()
+
+    def look(self, depth: int | None, **changes):
+        """Look once; every instance that is wanted is ready."""
+        seen = Observation(current=self.current, depth=depth, **({"ready": self.current} | changes))
+        decision = decide(self.scale, seen, self.window, self.now_s)
+        self.current = decision.count
+        self.now_s += STEP_S
+        return decision
+
+    def looks(self, depths):
+        return [self.look(depth).count for depth in depths]
+
+
+@pytest.mark.parametrize(
+    ("targets", "seen", "count"),
+    [
+        pytest.param({}, {"depth": 1}, 2, id="one of one slot is more than 70%"),
+        pytest.param({}, {"depth": 7, "slots": 10}, 1, id="7 of 10 slots are 70%"),
+        pytest.param({}, {"depth": 8, "slots": 10}, 2, id="8 of 10 slots are more"),
+        pytest.param({"target_utilization_percentage": 100}, {"depth": 3}, 3, id="all slots"),
+        pytest.param({"target_messages_per_instance": 4}, {"depth": 9}, 3, id="messages"),
+        pytest.param(
+            {"target_wait_ms": 1000}, {"depth": 8, "service_s": 1.0}, 4, id="half wait a turn"
+        ),
+        pytest.param({"target_wait_ms": 1000}, {"depth": 8}, 1, id="a wait nobody can estimate"),
+        pytest.param(
+            {"target_wait_ms": 9000},
+            {"depth": 3, "current": 3, "ready": 3, "service_s": 1.0},
+            3,
+            id="those that run keep their places",
+        ),
+        pytest.param(
+            {"target_cpu_percentage": 50},
+            {"depth": 1, "current": 2, "ready": 2, "cpu_percent": 75.0},
+            3,
+            id="cpu of all instances together",
+        ),
+        pytest.param(
+            {"target_cpu_percentage": 50},
+            {"depth": 1, "current": 2, "ready": 4, "cpu_percent": 40.0},
+            2,
+            id="two generations side by side are not twice the load",
+        ),
+        pytest.param(
+            {"target_messages_per_instance": 9, "target_cpu_percentage": 50},
+            {"depth": 20, "current": 1, "ready": 1, "cpu_percent": 10.0},
+            3,
+            id="the largest wins",
+        ),
+        pytest.param({}, {"depth": 0, "active": True}, 1, id="quick requests are seen as well"),
+        pytest.param({}, {"depth": 0, "shadows": 50}, 1, id="shadows get one and no more"),
+        pytest.param({}, {"depth": 0, "cpu_percent": 3.0, "ready": 1}, 0, id="idle"),
+        pytest.param({}, {"depth": 100}, 4, id="at most max_instances"),
+        pytest.param({"min_instances": 3}, {"depth": 1}, 3, id="at least min_instances"),
+        pytest.param({}, {"depth": 0, "proving": True}, 1, id="a new generation shows itself"),
+    ],
+)
+def test_what_each_target_asks_for(targets, seen, count):
+    """The count is the least that keeps to every target that is set."""
+    scale = replace(SCALE, **targets)
+
+    decision = decide(scale, replace(IDLE, **seen), PeakWindow(), 0.0)
+
+    assert decision.count == count
+
+
+@pytest.mark.parametrize(
+    ("seen", "reason"),
+    [
+        pytest.param(
+            {"depth": 2},
+            "2 requests queued or running, 1 at once to 70%, need 3",
+            id="out",
+        ),
+        pytest.param(
+            {"depth": 9},
+            "9 requests queued or running, 1 at once to 70%, need 13, max_instances is 4",
+            id="out to the most",
+        ),
+        pytest.param({"depth": 0, "proving": True}, "a generation has to show that it starts"),
+    ],
+)
+def test_more_instances_are_explained(seen, reason):
+    """The reason names what was seen, the target and the bound."""
+    assert decide(SCALE, replace(IDLE, **seen), PeakWindow(), 0.0).reason == reason
+
+
+def test_fewer_instances_are_wanted_only_after_the_delay():
+    """The largest wish of the last seconds counts; zero comes last and is explained."""
+    clock = Clock(SCALE)
+
+    busy = clock.looks([3] * 4)
+    idle = clock.looks([0] * 20)
+    last = clock.look(0)
+
+    assert set(busy) == {4}
+    assert set(idle) == {4}
+    assert (last.count, last.reason) == (0, "no requests for 5 s")
+
+
+def test_first_request_wakes_at_once():
+    """Nothing that happened before delays the first instance."""
+    clock = Clock(SCALE)
+    clock.looks([0] * 40)
+
+    assert clock.look(1).count >= 1
+
+
+def test_a_new_leader_begins_with_the_whole_delay():
+    """Whoever remembers nothing takes nothing away yet."""
+    clock = Clock(SCALE, current=4)
+
+    counts = clock.looks([0] * 21)
+
+    assert set(counts[:-1]) == {4}
+
+
+def test_missing_data_is_not_idleness():
+    """While the queue is unknown, or an instance silent, the delay does not run."""
+    clock = Clock(SCALE, current=3)
+    unknown = [clock.look(None).count for _ in range(40)]
+    silent = [clock.look(0, ready=2).count for _ in range(40)]
+
+    known = clock.looks([0] * 22)
+
+    assert {*unknown, *silent, *known[:20]} == {3}
+    assert known[-1] == 0
+
+
+def test_a_hole_between_two_looks_is_missing_data():
+    """Nobody looked, so nobody knows that there was nothing to do."""
+    clock = Clock(SCALE, current=3)
+    clock.looks([0] * 5)
+    clock.now_s += 60
+
+    assert clock.look(0).count == 3
+
+
+@given(scales, observations)
+def test_count_is_within_the_bounds(scale, seen):
+    """Whatever is seen, and whatever the count was."""
+    decision = decide(scale, seen, PeakWindow(), 0.0)
+
+    assert scale.min_instances <= decision.count <= scale.max_instances
+    assert decision.reason
+
+
+@given(scales, observations, depths, depths)
+def test_more_load_never_asks_for_fewer(scale, seen, one, other):
+    """The count rises with the depth of the queue."""
+    low, high = (
+        decide(scale, replace(seen, depth=depth), PeakWindow(), 0.0).count
+        for depth in sorted((one, other))
+    )
+
+    assert low <= high
+
+
+@given(scales, depths, st.integers(1, 8))
+def test_steady_load_does_not_flap(scale, depth, slots):
+    """The count settles at once where the load does not change."""
+    clock = Clock(replace(scale, target_wait_ms=None))
+
+    counts = [clock.look(depth, slots=slots).count for _ in range(60)]
+
+    assert len(set(counts)) == 1
+
+
+@given(st.lists(st.none() | st.integers(0, 6), min_size=30, max_size=80))
+def test_scale_in_is_never_quicker_than_the_delay(loads):
+    """A count that was wanted is kept for the delay."""
+    clock = Clock(SCALE)
+
+    counts = clock.looks(loads)
+
+    steps = int(SCALE.delay_s / STEP_S)
+    wishes = [decide(SCALE, replace(IDLE, depth=d or 0), PeakWindow(), 0.0).count for d in loads]
+    for at, count in enumerate(counts):
+        assert count >= max(wishes[max(0, at - steps) : at + 1])
+
+
+@given(st.lists(st.none() | st.integers(0, 6), max_size=60))
+def test_any_past_is_forgotten_after_the_delay(loads):
+    """However the load was and whatever was missing, an idle deployment gets to its least."""
+    clock = Clock(SCALE, current=2)
+    clock.looks(loads)
+
+    counts = clock.looks([0] * 30)
+
+    assert counts[-1] == 0
