@@ -110,8 +110,7 @@ class Depths:
         return trouble(self._states.get(endpoint, deployment), ready)
 
     def _depth(self, endpoint: str, deployment: str, lanes: Lanes) -> Depth:
-        beats = self._observer.fleet.fresh(endpoint, deployment, self._clock())
-        ready = [beat for beat in beats if beat.state == "ready"]
+        ready = self._observer.fleet.ready(endpoint, deployment, self._clock())
         return Depth(
             endpoint=endpoint,
             deployment=deployment,

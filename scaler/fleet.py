@@ -81,6 +81,10 @@ class Fleet:
             if (said.endpoint, said.deployment) == (endpoint, deployment)
         ]
 
+    def ready(self, endpoint: str, deployment: str, now_s: float) -> list[WorkerHeartbeat]:
+        """Those of them that take requests."""
+        return [said for said in self.fresh(endpoint, deployment, now_s) if said.state == "ready"]
+
     def live(self, now_s: float) -> list[WorkerHeartbeat]:
         """Every instance that spoke within 3 s."""
         return [

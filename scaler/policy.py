@@ -152,7 +152,7 @@ def _asked_by_depth(scale: ScaleSettings, seen: Observation, depth: int) -> Iter
 
 def _reason(scale: ScaleSettings, seen: Observation, asked: list[Asked], count: int) -> str:
     if count < seen.current:
-        return _reason_for_fewer(scale, seen, count)
+        return _reason_for_fewer(scale, count)
     top = max(asked, key=lambda one: one.count, default=None)
     if top is not None and top.count >= count:
         limit = f", max_instances is {count}" if top.count > count else ""
@@ -164,7 +164,7 @@ def _reason(scale: ScaleSettings, seen: Observation, asked: list[Asked], count: 
     return "a generation has to show that it starts"
 
 
-def _reason_for_fewer(scale: ScaleSettings, seen: Observation, count: int) -> str:
+def _reason_for_fewer(scale: ScaleSettings, count: int) -> str:
     if count == scale.max_instances:
         return f"max_instances is {count}"
     if count == 0:

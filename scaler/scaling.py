@@ -118,11 +118,7 @@ class Scaling:
         measured: Measured | None,
     ) -> Observation:
         spec, fleet, now_s = record.spec, self._observer.fleet, self._clock()
-        ready = [
-            beat
-            for beat in fleet.fresh(spec.endpoint_name, spec.name, now_s)
-            if beat.state == "ready"
-        ]
+        ready = fleet.ready(spec.endpoint_name, spec.name, now_s)
         service = combined(ready)
         if service.answered:
             track.service_s = service.mean_s

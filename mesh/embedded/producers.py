@@ -11,7 +11,6 @@ import fcntl
 import os
 import secrets
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -92,7 +91,7 @@ def remove_producer(folder: StateFolder, name: str) -> Producer:
 @contextlib.contextmanager
 def _locked(folder: StateFolder) -> Iterator[None]:
     """Change the file alone; a change takes no longer than to write it."""
-    path: Path = folder.path / f".{FILE}.lock"
+    path = folder.path / f".{FILE}.lock"
     fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)

@@ -102,7 +102,7 @@ def _variable(variable: Variable) -> dashboard.QueryVariable:
 
 
 def _panel(chart: Chart) -> Panel:
-    panel = _number(chart) if chart.kind == "number" else _lines(chart)
+    panel = _number() if chart.kind == "number" else _lines(chart)
     panel.title(chart.title).description(chart.text).unit(chart.unit).min(0)
     panel.datasource(SOURCE).span(chart.width).thresholds(_thresholds(chart))
     if chart.words:
@@ -123,7 +123,7 @@ def _target(query: Query, letter: str, chart: Chart) -> prometheus.Dataquery:
     return target.instant() if chart.kind == "number" else target.range()
 
 
-def _number(chart: Chart) -> stat.Panel:
+def _number() -> stat.Panel:
     return (
         stat.Panel()
         .height(NUMBER_HEIGHT)

@@ -198,4 +198,5 @@ async def test_scaling_ends_with_the_deployment(rig, blue):
     text = await rig.metrics('mesh_instances_wanted{deployment="blue",endpoint="iris"} 1.0')
 
     assert (view.instance_count, view.scaling.reason) == (1, "")
-    assert "mesh_scale_changes_total{" not in text
+    changes = 'mesh_scale_changes_total{deployment="blue",direction="in",endpoint="iris"}'
+    assert f"{changes} 0.0" in text
