@@ -1,4 +1,4 @@
-"""Ending a connection: in good order while the broker is there, without waiting when it is not.
+"""Ending subscriptions and connections: in good order, but without waiting for an absent broker.
 
 A broker and its clients are often told to stop at the same moment. The client library's drain then
 waits for answers that cannot come, and its close writes to a socket that is gone. Ring: adapter.
@@ -34,10 +34,33 @@ async def close_client(client: Client, away: asyncio.Event) -> None:
         await asyncio.wait_for(client.close(), CLOSE_S)
 
 
+async def flush(client: Client) -> None:
+    """Wait until the broker has seen everything published and subscribed so far."""
+    await client.flush()
+    # The client puts a PING before what it has yet to send; a second one comes after.
+    await client.flush()
+
+
+async def drain_subscription(client: Client, subscription: Any) -> None:
+    """End a subscription once all that was sent to it is delivered.
+
+    The library's own drain sends its PING before the UNSUB, so it drops what the broker sends
+    between the two. What a pull is still sent after the UNSUB, the broker takes back itself.
+    """
+    try:
+        await client._send_unsubscribe(subscription._id)
+        await flush(client)
+        await subscription._pending_queue.join()
+    finally:
+        subscription._closed = True
+        subscription._stop_processing()
+        client._remove_sub(subscription._id)
+
+
 async def _drain(client: Client) -> None:
     """The library's own drain cannot be cancelled."""
     subscriptions: list[Any] = list(client._subs.values())
-    draining = [asyncio.ensure_future(one.drain()) for one in subscriptions]
+    draining = [asyncio.ensure_future(drain_subscription(client, one)) for one in subscriptions]
     try:
         if draining:
             await asyncio.wait(draining)

@@ -18,7 +18,7 @@ import nats.js.errors
 from nats.aio.client import Client
 
 from mesh.address import refuse_bad_broker, without_credentials
-from mesh.bus.closing import close_client
+from mesh.bus.closing import close_client, drain_subscription, flush
 from mesh.bus.message import FOREIGN, ApiError, Callback, Message, Subscription
 from mesh.errors import BusError, translate
 
@@ -208,7 +208,9 @@ class Bus:
         """
         if self._client.is_connected:
             with translate(FOREIGN):
-                await asyncio.wait_for(subscription.drain(), API_TIMEOUT_S)
+                await asyncio.wait_for(
+                    drain_subscription(self._client, subscription), API_TIMEOUT_S
+                )
 
     def new_inbox(self) -> str:
         """A subject that only this connection's role may listen on."""
@@ -217,9 +219,7 @@ class Bus:
     async def flush(self) -> None:
         """Wait until the broker has seen everything published and subscribed so far."""
         with translate(FOREIGN):
-            await self._client.flush()
-            # The client puts a PING before what it has yet to send; a second one comes after.
-            await self._client.flush()
+            await flush(self._client)
 
     async def api(
         self, verb: str, payload: Mapping[str, Any] | None = None, timeout_s: float = API_TIMEOUT_S

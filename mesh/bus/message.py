@@ -63,9 +63,6 @@ class Subscription(Protocol):
     async def unsubscribe(self) -> None:
         """Stop at once; what has arrived and is not yet delivered is lost."""
 
-    async def drain(self) -> None:
-        """Stop, delivering what has arrived."""
-
 
 class ApiError(BusError):
     """The broker refused an operation on a stream, a consumer or a bucket."""
