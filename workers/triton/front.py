@@ -29,6 +29,7 @@ METHODS: Final[dict[Verb, str]] = {
     "stats": "ModelStatistics",
     "index": "RepositoryIndex",
 }
+PLAIN: Final = re.compile(r"[A-Za-z0-9._~-]+")  # Triton's HTTP decodes no other name
 BRACKETS: Final = 1000
 SHAPE: Final = re.compile(rb'"shape"\s*:\s*\[([^\]]{0,1000})')
 NUMBER: Final = re.compile(rb"[0-9]+")
@@ -75,7 +76,9 @@ class Front:
         headers = read_headers(request.headers)
         size = header_length(headers)
         if self._relay is not None and not (
-            "content-encoding" in headers or is_delicate(request.body, size)
+            "content-encoding" in headers
+            or PLAIN.fullmatch(model + asked.version) is None
+            or is_delicate(request.body, size)
         ):
             return relayed(
                 await self._relay.infer(model, asked.version, request.body, size, timeout_s)

@@ -83,6 +83,17 @@ async def test_no_request_ends_the_server(triton: Triton, body: bytes):
     assert not triton.heard.exits
 
 
+async def test_a_name_that_must_be_encoded_is_decoded(triton: Triton):
+    """Triton's own HTTP would look for the encoded one."""
+    pool = await triton.started()
+    request = replace(triton.request(1.0), path="/v2/models/no%20model/infer")
+
+    pool.submit(request)
+    refused = await triton.heard.end(request.number)
+
+    assert "no model" in json.loads(refused.body)["error"]
+
+
 async def test_processes_are_the_server_and_its_stubs(triton: Triton):
     """The memory of Python models is in the stubs."""
     pool = await triton.started()
