@@ -61,6 +61,19 @@ async def test_connection_is_kept(server):
     assert b"inference-header-content-length: 2\r\n" in server.heads[0]
 
 
+async def test_connection_closed_while_idle_is_no_crash(server):
+    """The request is asked once more, on a fresh connection."""
+    server.answers = [ANSWER, b"", ANSWER]
+    await _infer(server)
+
+    reply = await _infer(server)
+    await server.lost.wait()
+    server.lost.clear()  # the second is yet to end
+
+    assert reply.status == 200
+    assert server.connections == 2
+
+
 @pytest.mark.parametrize("answer", [b"", b"nonsense\r\n\r\n"])
 async def test_server_that_breaks_off_is_away(server, answer):
     """The request ends with the server, and may be run elsewhere."""

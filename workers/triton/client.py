@@ -36,7 +36,11 @@ STATUSES: Final = {
 # What gRPC says of a connection, and Triton never of a model.
 BROKEN: Final = ("connect", "Stream removed", "Socket closed", "recvmsg", "sendmsg", "Broken pipe")
 # A Python model whose process has ended is READY for Triton, and says no more than this for ever.
-DEAD_MODEL: Final = re.compile(r"Stub process '.*' is not healthy")
+# The whole message: within others Triton repeats what the caller wrote.
+DEAD_MODEL: Final = re.compile(
+    r"(?:in ensemble '[^']*', |Failed to process the request\(s\) for model instance '[^']*', "
+    r"message: )*Stub process '[^']*' is not healthy\.?\s*"
+)
 PROBE_S: Final = 1.0
 
 
@@ -141,7 +145,7 @@ class TritonClient:
             raise OverdueError from error
         if code is grpc.StatusCode.UNAVAILABLE and await self._is_away(text):
             raise ServerAwayError(text) from error
-        if self._is_ours and DEAD_MODEL.search(text):
+        if self._is_ours and DEAD_MODEL.fullmatch(text):
             raise ServerAwayError(text) from error
         raise V2Error(text, STATUSES.get(code, 500)) from error
 

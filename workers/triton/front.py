@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import zlib
 from collections.abc import Mapping
 from typing import Final, NamedTuple
@@ -27,6 +29,10 @@ METHODS: Final[dict[Verb, str]] = {
     "stats": "ModelStatistics",
     "index": "RepositoryIndex",
 }
+PLAIN: Final = re.compile(r"[A-Za-z0-9._~-]+")  # Triton's HTTP decodes no other name
+BRACKETS: Final = 1000
+SHAPE: Final = re.compile(rb'"shape"\s*:\s*\[([^\]]{0,1000})')
+NUMBER: Final = re.compile(rb"[0-9]+")
 NOT_READY: Final = "Model version not ready"
 
 
@@ -68,13 +74,17 @@ class Front:
     async def _infer(self, asked: Asked, request: RunRequest, timeout_s: float | None) -> Answer:
         model = asked.model or self._only_model()
         headers = read_headers(request.headers)
-        if self._relay is not None and "content-encoding" not in headers:
-            size = header_length(headers)
+        size = header_length(headers)
+        if self._relay is not None and not (
+            "content-encoding" in headers
+            or PLAIN.fullmatch(model + asked.version) is None
+            or is_delicate(request.body, size)
+        ):
             return relayed(
                 await self._relay.infer(model, asked.version, request.body, size, timeout_s)
             )
         body = unpack(request.body, headers.get("content-encoding", ""))
-        inference = read_inference(body, header_length(headers))
+        inference = read_inference(body, size)
         said = await self._client.infer(model, asked.version, inference, timeout_s)
         return answer_of(word_inferred(said, inference))
 
@@ -144,19 +154,46 @@ def unpack(body: bytes, encoding: str) -> bytes:
     return unpacked
 
 
+def is_delicate(body: bytes, json_bytes: int | None) -> bool:
+    """Tell whether a body is to be read before a server gets it.
+
+    Triton's own HTTP dies of deep nesting and reserves memory for any shape.
+    """
+    end = len(body) if json_bytes is None else min(json_bytes, len(body))
+    return (
+        body.find(b"shared_memory", 0, end) >= 0
+        or body.find(b"\\", 0, end) >= 0  # which may hide the other words
+        or body.count(b"[", 0, end) + body.count(b"{", 0, end) > BRACKETS
+        or any(
+            math.prod(map(int, NUMBER.findall(shape))) > len(body)
+            for shape in SHAPE.findall(body, 0, end)
+        )
+    )
+
+
 def relayed(reply: Reply) -> Answer:
     """Return the answer that the server gave over HTTP.
 
     Raises:
         ServerAwayError: it says that a model is dead.
     """
-    if reply.status != 200 and DEAD_MODEL.search(text := reply.body.decode(errors="replace")):
+    if reply.status != 200 and DEAD_MODEL.fullmatch(text := error_in(reply.body)):
         raise ServerAwayError(text)
     content_type = reply.headers.get("content-type", JSON)
     if (json_bytes := reply.headers.get(LENGTH_NAME)) is None:
         return Answer(reply.status, reply.body, content_type)
     pairs = f'[["{HEADER_LENGTH}","{json_bytes}"]]'.encode()
     return Answer(reply.status, reply.body, content_type, pairs)
+
+
+def error_in(body: bytes) -> str:
+    """Return the message of an error's body; empty if there is none."""
+    try:
+        said = json.loads(body)
+    except ValueError:
+        return ""
+    text = said.get("error") if isinstance(said, dict) else None
+    return text if isinstance(text, str) else ""
 
 
 def answer_of(worded: Worded) -> Answer:

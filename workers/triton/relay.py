@@ -34,6 +34,7 @@ class _Connection(asyncio.Protocol):
         self._parts: list[bytes] = []
         self.transport: Any = None
         self.is_open = True
+        self.has_heard = False  # something of the answer to what was asked last
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
@@ -44,6 +45,7 @@ class _Connection(asyncio.Protocol):
             self._reply.set_exception(ServerAwayError("the connection was lost"))
 
     def data_received(self, data: bytes) -> None:
+        self.has_heard = True
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:
@@ -66,6 +68,7 @@ class _Connection(asyncio.Protocol):
 
     async def ask(self, request: bytes) -> Reply:
         self._reply = asyncio.get_running_loop().create_future()
+        self.has_heard = False
         self.transport.write(request)
         return await self._reply
 
@@ -118,9 +121,14 @@ class Relay:
             raise OverdueError from exc
 
     async def _ask(self, request: bytes) -> Reply:
-        connection = self._free() or await self._connect()
+        kept = self._free()
+        connection = kept or await self._connect()
         try:
             reply = await connection.ask(request)
+        except ServerAwayError:
+            if kept is None or connection.has_heard:
+                raise
+            return await self._ask_anew(request)  # it was closed while idle
         except BaseException:
             connection.transport.abort()  # which cancels it there
             raise
@@ -129,6 +137,10 @@ class Relay:
         else:
             connection.transport.close()
         return reply
+
+    async def _ask_anew(self, request: bytes) -> Reply:
+        self.close()  # the others are no better
+        return await self._ask(request)
 
     def _free(self) -> _Connection | None:
         while self._idle:

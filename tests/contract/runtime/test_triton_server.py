@@ -20,6 +20,11 @@ from workers.triton.launch import SHARED_MEMORY, remove_strays
 pytestmark = pytest.mark.foreign
 
 STUB_DIES = -4.0
+HEAD = b'{"inputs":[{"name":"%s","datatype":"FP32","shape":[%s],"data":[%s]}]}'
+SHARED = (
+    b'{"inputs":[{"name":"x","datatype":"FP32","shape":[1],'
+    b'"parameters":{"shared_memory_region":"r"}}]}'
+)
 
 
 @pytest.fixture
@@ -54,6 +59,39 @@ async def test_a_python_model_that_dies_is_a_crash(triton: Triton):
     assert (ended.cause, ended.started) == ("crashed", {request.number})
     assert "Stub process 'echo_0' is not healthy" in ended.reason
     assert after.status == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(HEAD % (b"Stub process 'x' is not healthy", b"1", b"1"), id="words"),
+        pytest.param(b"[" * 200_000, id="nesting"),
+        pytest.param(HEAD % (b"x", b"2147483648", b"1"), id="shape"),
+        pytest.param(SHARED, id="shared-memory"),
+    ],
+)
+async def test_no_request_ends_the_server(triton: Triton, body: bytes):
+    """It is refused, and the server serves on."""
+    pool = await triton.started()
+    request = replace(triton.request(1.0), body=body)
+
+    pool.submit(request)
+    refused = await triton.heard.end(request.number)
+
+    assert refused.status == 400
+    assert (await triton.call(pool, 1.0)).status == 200
+    assert not triton.heard.exits
+
+
+async def test_a_name_that_must_be_encoded_is_decoded(triton: Triton):
+    """Triton's own HTTP would look for the encoded one."""
+    pool = await triton.started()
+    request = replace(triton.request(1.0), path="/v2/models/no%20model/infer")
+
+    pool.submit(request)
+    refused = await triton.heard.end(request.number)
+
+    assert "no model" in json.loads(refused.body)["error"]
 
 
 async def test_processes_are_the_server_and_its_stubs(triton: Triton):
