@@ -4,6 +4,7 @@ Ring: adapter. See `mesh.bus.connection` for the connection, `bucket` for key-va
 `objects` for the object store.
 """
 
+import mesh.bus.library  # noqa: F401  # before any part of the library
 from mesh.bus.bucket import Bucket, Entry
 from mesh.bus.connection import API_TIMEOUT_S, Bus
 from mesh.bus.inlet import Inlet
