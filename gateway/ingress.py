@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from gateway import lanes
-from gateway.call import DEPLOYMENT, choose
+from gateway.call import DEPLOYMENT, check_path, choose, path_of
 from gateway.exchange import Handler
 from gateway.intake import Enqueued, Intake
 from gateway.invocation import Invocation
@@ -38,6 +38,7 @@ log = logging.getLogger("gateway.ingress")
 
 RETRY_S: Final = (0.25, 15.0)
 ACK: Final = b"+ACK"
+TIMEOUT_DIGITS: Final = 12  # a longer number may be one that cannot be read
 NS: Final = 1_000_000_000
 
 
@@ -74,7 +75,8 @@ def timeout_of(headers: Mapping[str, str], default_s: float) -> float:
     if text is None:
         return default_s
     longest_ms = int(lanes.LONGEST_S * 1000)
-    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= longest_ms):
+    is_number = text.isascii() and text.isdecimal() and len(text) <= TIMEOUT_DIGITS
+    if not (is_number and 1 <= int(text) <= longest_ms):
         raise RequestError(f"{wire.TIMEOUT_MS}: {text!r}: expected 1 to {longest_ms} milliseconds")
     return int(text) / 1000
 
@@ -161,6 +163,8 @@ class Ingress:
         if known is not None and await jobs.find_result(self._bus, endpoint, request_id):
             return "repeated"
         target = self._target(order, known)
+        if target is not None:
+            check_path(target, path_of(order.invocation))
         await self._note(order, known, target)
         if target is None:
             raise NoTrafficError

@@ -12,12 +12,16 @@ from typing import Final
 from gateway.call import WISH_MS, Call
 from gateway.edge import Response
 from gateway.exchange import Exchange, Handler
+from gateway.paths import SCORE, read
 from gateway.routes import Route
 from mesh import wire
 from mesh.bus import Message
-from mesh.errors import BackendError
+from mesh.errors import BackendError, NotFoundError, RequestError
 
 TIMEOUT_MS: Final = wire.TIMEOUT_MS.lower().encode()
+METHOD: Final = wire.METHOD.lower().encode()
+PATH: Final = wire.PATH.lower().encode()
+METHODS: Final = (b"POST", b"GET")
 USER_AGENT: Final = b"user-agent"
 HANDED_ON: Final = (
     *(wire.CONTENT_TYPE, wire.INSTANCE, wire.GENERATION, wire.ATTEMPT, wire.TIMING, wire.HTTP),
@@ -51,9 +55,10 @@ class Invocation(Exchange):
     def __init__(self, message: Message, route: Route, handler: Handler, started_s: float) -> None:
         super().__init__(NoConnection(), handler, started_s)
         self.reply = message.reply
-        self.method, self.url, self.route = b"POST", route.path, route
+        self.route = route
         self.header_list = header_list(message.headers or {})
         self.headers = dict(self.header_list)
+        self.method, self.url = place_of(self.headers, route)
         self.headers.setdefault(USER_AGENT, b"nats")
         if TIMEOUT_MS in self.headers:
             self.headers.setdefault(WISH_MS, self.headers[TIMEOUT_MS])
@@ -78,6 +83,25 @@ def header_list(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
         (name.lower().encode("latin-1", "replace"), value.encode("latin-1", "replace"))
         for name, value in headers.items()
     ]
+
+
+def place_of(headers: Mapping[bytes, bytes], route: Route) -> tuple[bytes, bytes]:
+    """Return the method and the URL that a message asks for: `POST` and `/score` by default.
+
+    Raises:
+        NotFoundError: the path is none that a model is asked.
+        RequestError: the method is none that a model is asked with, or the path is no path.
+    """
+    score = SCORE.encode()
+    method, path = headers.get(METHOD, METHODS[0]), headers.get(PATH, score)
+    if method not in METHODS:
+        raise RequestError(f"{wire.METHOD}: {method.decode('latin-1')!r}: expected POST or GET")
+    place, text = read(path), path.decode("latin-1")
+    if place.host is not None or place.endpoint is not None or not place.is_scoring:
+        raise NotFoundError(f"{wire.PATH}: {text!r}: expected {SCORE}, /v2 or /v2/...")
+    if not (text.isascii() and text.isprintable() and " " not in text):
+        raise RequestError(f"{wire.PATH}: {text!r}: a character must be percent-encoded")
+    return method, route.path.removesuffix(score) + path
 
 
 def may_answer(reply: str) -> bool:

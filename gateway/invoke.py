@@ -16,7 +16,7 @@ from gateway.invocation import Invocation, answer_fields, identity_fields, may_a
 from gateway.routes import RouteTable
 from mesh import subjects
 from mesh.bus import Bus, Inlet, Message, Outlet, Subscription
-from mesh.errors import BusError, NotFoundError
+from mesh.errors import BusError, MeshError, NotFoundError
 
 GROUP: Final = "gateways"
 
@@ -71,8 +71,12 @@ class Invocations:
             self.dropped["unknown_endpoint"] += 1
             self._post(message.reply, refusal(NotFoundError("no such endpoint")))
             return
+        try:
+            invocation = Invocation(message, route, self._handler, self._now())
+        except MeshError as error:
+            self._post(message.reply, refusal(error))
+            return
         self._open += 1
-        invocation = Invocation(message, route, self._handler, self._now())
         invocation.serve(message.data, self._answer)
 
     def _answer(self, invocation: Invocation, response: Response) -> None:

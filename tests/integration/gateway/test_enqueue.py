@@ -325,3 +325,10 @@ async def test_request_of_a_deleted_deployment_finds_another(mesh, producer):
 
     assert (await arrival(worker)).headers[wire.REQUEST_ID] == "r1"
     assert (await jobs.find(mesh.bus, mesh.endpoint, "r1")).record.deployment == "blue"
+
+
+async def test_path_that_the_deployment_does_not_serve_is_a_failed_result(mesh, producer):
+    """As over HTTP: blue is no Triton model."""
+    await enqueue(mesh, producer, **{wire.REQUEST_ID: "p1", wire.PATH: "/v2/models/a/infer"})
+
+    assert (await result_of(mesh, "p1")).headers[wire.STATUS] == "404"

@@ -282,3 +282,15 @@ async def test_tritonclient_shows_the_models_error(client):
     error = await client(infer)
 
     assert (error.status(), error.message()) == ("424", "unexpected shape")
+
+
+async def test_invocation_chooses_the_path_as_over_http(v2):
+    """`Mesh-Path` and `Mesh-Method`; a model is asked, or the message refused."""
+    subject = subjects.invoke(v2.endpoint)
+    asked = {wire.PATH: "/v2/health/ready", wire.METHOD: "GET"}
+
+    told = await v2.bus.request(subject, b"", headers=asked, timeout_s=10)
+    refused = await v2.bus.request(subject, b"", headers={wire.PATH: "/metrics"}, timeout_s=10)
+
+    assert (told.headers[wire.STATUS], json.loads(told.data)) == ("200", "/v2/health/ready")
+    assert (refused.headers[wire.STATUS], refused.headers[wire.ERROR]) == ("404", "not_found")

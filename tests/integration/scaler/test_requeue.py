@@ -84,3 +84,13 @@ async def test_callers_that_wait_are_not_moved(bus):
 async def test_queue_that_is_gone_leaves_nothing(bus):
     """Nor is it an error."""
     assert await requeue(bus, "iris", "green") == 0
+
+
+async def test_moved_request_keeps_its_path(bus):
+    """A model of Triton's is asked what it was to be asked."""
+    await queue(bus, Mesh_Method="GET", Mesh_Path="/v2/models/a")
+
+    await requeue(bus, "iris", "blue")
+
+    headers = (await enqueued(bus)).headers
+    assert (headers[wire.METHOD], headers[wire.PATH]) == ("GET", "/v2/models/a")

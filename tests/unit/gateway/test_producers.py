@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from gateway import ingress, lanes
 from gateway.edge import Response, refusal, stored
-from gateway.invocation import answer_fields, header_list, may_answer
+from gateway.invocation import answer_fields, header_list, may_answer, place_of
+from gateway.routes import Route
 from gateway.submission import prefers_async
 from mesh import subjects, wire
 from mesh.errors import QueueFullError, RequestError
@@ -140,3 +141,35 @@ def test_stored_error_is_shown_as_over_http():
     assert (response.status, response.body) == (424, b"teapot")
     assert b"ms-azureml-model-error-statuscode: 418\r\n" in response.head
     assert b"x-request-id: r1\r\n" in response.head
+
+
+def test_producer_chooses_the_path_its_model_is_asked():
+    """As over HTTP; `POST` and `/score` if it says nothing."""
+    route = Route("iris")
+    asked = {b"mesh-method": b"GET", b"mesh-path": b"/v2/models/a?b=c"}
+
+    assert place_of({}, route) == (b"POST", b"/endpoints/iris/score")
+    assert place_of(asked, route) == (b"GET", b"/endpoints/iris/v2/models/a?b=c")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {b"mesh-path": b"/metrics"},
+        {b"mesh-path": b"/endpoints/other/score"},
+        {b"mesh-path": b"http://x/score"},
+        {b"mesh-path": b"/v2/a b"},
+        {b"mesh-path": b""},
+        {b"mesh-method": b"DELETE"},
+    ],
+)
+def test_producer_reaches_nothing_but_models(headers):
+    """No other path, endpoint or method."""
+    with pytest.raises(RequestError):
+        place_of(headers, Route("iris"))
+
+
+def test_time_of_too_many_digits_is_refused():
+    """It is no number that can be read; the request is not tried for ever."""
+    with pytest.raises(RequestError):
+        ingress.timeout_of({wire.TIMEOUT_MS: "9" * 5000}, 60.0)
