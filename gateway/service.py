@@ -29,7 +29,7 @@ from gateway.server import HttpServer
 from gateway.submission import Submissions
 from gateway.traffic import TrafficLog
 from mesh import lifecycle, metrics, subjects, wire
-from mesh.address import family_of, host_and_port
+from mesh.address import family_of, host_and_port, seen_from_afar
 from mesh.bus import Bus, Inlet, Message, Outlet
 from mesh.exits import Exit
 from mesh.settings import GatewaySettings, Settings
@@ -70,7 +70,7 @@ class Gateway:
 
     @property
     def url(self) -> str:
-        """Where clients reach this gateway."""
+        """Where this gateway listens."""
         port = self._server.port if self._server is not None else 0
         return f"http://{host_and_port(self._settings.host, port)}"
 
@@ -183,10 +183,14 @@ class Gateway:
         if self._server is not None:  # before that there is no address to tell
             self._heartbeat.beat()
 
+    def _url_from_afar(self) -> str:
+        netloc = self.url.removeprefix("http://")
+        return f"http://{seen_from_afar(netloc, socket.gethostname())}"
+
     def _describe(self) -> dict[str, Any]:
         return {
             "revision": self._view.revision,
-            "url": self._settings.public_url or self.url,
+            "url": self._settings.public_url or self._url_from_afar(),
             "pending": self.in_flight,
             "offered": self._book.offered(),
             "metrics_url": self.url + metrics.PATH,

@@ -167,6 +167,8 @@ class Consumer:
                 self._begin(suspect, now_s)
         if self._puller.credit["interactive"] <= desk.load.slots:
             self._demand.set()
+        elif any(self.backlog[lane] for lane in LOWER_LANES):  # a slot is spare after the hold
+            self._loop.call_later(HOLD_ROUND_TRIPS * self._clock.round_trip_s, self._demand.set)
         if self._stopping and not len(desk):
             self._idle.set()
 
@@ -218,9 +220,8 @@ class Consumer:
         for number in sorted(exit_.waiting, reverse=True):
             self.desk.put_back(number, now_s)
         for number in exit_.started:
-            work = self.desk.finish(number, now_s)
             self._chunks.pop(number, None)
-            if work is not None:
+            if (work := self.desk.finish(number, now_s)) is not None:
                 self._settle_crash(work, exit_.reason, now_s)
         self._start_more(now_s)
 
@@ -248,8 +249,7 @@ class Consumer:
 
     def cancel(self, request_id: str) -> None:
         """Stop a request nobody waits for; harmless if it is not here."""
-        work = self.desk.find(request_id)
-        if work is None:
+        if (work := self.desk.find(request_id)) is None:
             return
         if work.number in self.desk.running:
             work.cancelled = True

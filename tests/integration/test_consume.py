@@ -330,6 +330,22 @@ async def test_a_shadows_answer_goes_to_the_comparison_stream(make_stage):
     assert (shadows[0].shadow_of, shadows[0].status, shadows[0].outcome) == ("id-0", 500, "failed")
 
 
+async def test_shadows_fill_the_slots_without_waiting_for_a_sweep(make_stage):
+    """The next copy is asked for when one has come: slots do not idle until the clock looks."""
+    stage = await make_stage(slots=4)
+    for number in range(8):
+        await stage.send(number, lane="shadow", Mesh_Shadow_Of=f"of-{number}")
+
+    stage.consumer.desk.load.interactive_at_s = asyncio.get_running_loop().time() + 60
+    await stage.until(lambda: stage.given)
+    async with asyncio.timeout(2):
+        while len(stage.given) < 4:
+            stage._told.clear()
+            await stage._told.wait()
+
+    assert len(stage.given) == 4
+
+
 async def test_answers_given_while_the_broker_is_away_arrive_after(nats_server):
     """Nothing that somebody may still wait for is dropped."""
     server = nats_server()

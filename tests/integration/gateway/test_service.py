@@ -3,8 +3,10 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 import time
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -37,6 +39,15 @@ async def test_heartbeat_says_what_was_offered(mesh):
     assert offered == {"accepted": 1, "refused": 0, "timed_out": 1}
     assert said.url == mesh.gateway.url
     assert said.memory_bytes > 0
+
+
+async def test_who_listens_everywhere_is_told_by_the_name_of_its_machine(nats_url, open_mesh):
+    """0.0.0.0 is no address for a client: scoring URIs start with a name that can be looked up."""
+    mesh = await open_mesh(nats_url, host="0.0.0.0")
+
+    said = await mesh.beats.next()
+
+    assert urlsplit(said.url).hostname == socket.gethostname().lower()
 
 
 async def test_access_records_come_in_batches(mesh):
