@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Final, Protocol
+from typing import Final
 
 from mesh import topology
 from mesh.clock import BrokerClock
@@ -18,11 +18,12 @@ from workers.answer import Speaker, joined_reply
 from workers.attempts import Attempts
 from workers.desk import Desk
 from workers.ending import Endings
-from workers.exchange import Exit, Outcome, RunRequest
+from workers.exchange import Exit, Outcome
 from workers.instance import Instance
 from workers.outbox import Outbox
 from workers.policy import LOWER_LANES, interactive_batch, lower_batch, prefetch
 from workers.pull import Delivery, Puller
+from workers.runtime import NoRunners, Runners
 from workers.tally import WorkerTally
 from workers.trial import Trials
 from workers.work import Malformed, Work, begin_by_s, decode, malformed_work, run_request
@@ -31,32 +32,6 @@ log = logging.getLogger("workers.consume")
 
 HOLD_ROUND_TRIPS: Final = 4
 RUNNER_PATIENCE_S: Final = 0.5
-
-
-class Runners(Protocol):
-    """The instance's runner processes, as far as requests are concerned."""
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether at least one runner takes requests."""
-
-    def submit(self, request: RunRequest) -> None:
-        """Hand a request over; its end comes through `Consumer.on_result` or `on_exit`."""
-
-    def cancel(self, number: int) -> None:
-        """Stop a request as soon as its kind of script allows."""
-
-
-class NoRunners:
-    """Before the boot: nothing is ready and nothing can be asked."""
-
-    is_ready = False
-
-    def submit(self, request: RunRequest) -> None:
-        """Never called: nothing is ready."""
-
-    def cancel(self, number: int) -> None:
-        """Nothing runs that could be cancelled."""
 
 
 class Consumer:
@@ -81,6 +56,7 @@ class Consumer:
         self._chunks: dict[int, list[Outcome]] = {}
         self._ready_at_s = self._loop.time()
         self._stopping = False
+        self._will_look = False
         self._report_after_s: dict[Lane, float] = {
             lane: topology.ack_wait_s(lane, spec.timeout_s) / 4 for lane in LANES
         }
@@ -167,10 +143,21 @@ class Consumer:
                 self._begin(suspect, now_s)
         if self._puller.credit["interactive"] <= desk.load.slots:
             self._demand.set()
-        elif any(self.backlog[lane] for lane in LOWER_LANES):  # a slot is spare after the hold
-            self._loop.call_later(HOLD_ROUND_TRIPS * self._clock.round_trip_s, self._demand.set)
+        elif self._is_lower_waiting and not self._will_look:
+            self._will_look = True
+            self._loop.call_later(HOLD_ROUND_TRIPS * self._clock.round_trip_s, self._look)
         if self._stopping and not len(desk):
             self._idle.set()
+
+    @property
+    def _is_lower_waiting(self) -> bool:
+        backlog = self._puller.backlog
+        return bool(backlog["queued"] or backlog["background"] or backlog["shadow"])
+
+    def _look(self) -> None:
+        """See whether a slot has been spare for long enough to fill it from a lower lane."""
+        self._will_look = False
+        self._demand.set()
 
     def _latest_s(self, work: Work) -> float:
         if self.desk.load.waiting or self.backlog[work.lane]:

@@ -188,12 +188,21 @@ class Puller:
             self.backlog[lane] = 0
         self._deliver(None)
 
-    async def drain(self) -> None:
-        """Stop asking and hand over what is on its way; the broker keeps the rest for others."""
+    async def drain(self, quiet_s: float = 0.1) -> None:
+        """Stop asking and hand over what is on its way, only then unsubscribe.
+
+        What the broker has taken from the queue but not sent when it hears of that is orphaned
+        until the ack wait (measured), in whatever order it hears: hence the silence first. In a
+        steady flow the credit ends instead.
+        """
         self._stopped = True
+        seen = -1
         subscription, self._subscription = self._subscription, None
         if subscription is None:
             return
+        while any(self.credit.values()) and seen != subscription.delivered:
+            seen = subscription.delivered
+            await asyncio.sleep(quiet_s)  # silence is the only sign that nothing is on its way
         with contextlib.suppress(BusError):  # a broker that is away sends nothing
             await self._bus.leave(subscription)
         self._epoch += 1

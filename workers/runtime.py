@@ -76,3 +76,29 @@ class Runtime(Protocol):
         Raises:
             BootError: it cannot be started.
         """
+
+
+class Runners(Protocol):
+    """The instance's runner processes, as far as requests are concerned."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether at least one runner takes requests."""
+
+    def submit(self, request: RunRequest) -> None:
+        """Hand a request over; its end comes through the callbacks."""
+
+    def cancel(self, number: int) -> None:
+        """Stop a request as soon as its kind of script allows."""
+
+
+class NoRunners:
+    """Before the boot: nothing is ready and nothing can be asked."""
+
+    is_ready = False
+
+    def submit(self, request: RunRequest) -> None:
+        """Never called: nothing is ready."""
+
+    def cancel(self, number: int) -> None:
+        """Nothing runs that could be cancelled."""

@@ -45,7 +45,7 @@ async def drain_subscription(client: Client, subscription: Any) -> None:
     """End a subscription once all that was sent to it is delivered.
 
     The library's own drain sends its PING before the UNSUB, so it drops what the broker sends
-    between the two. What a pull is still sent after the UNSUB, the broker takes back itself.
+    between the two.
     """
     try:
         await client._send_unsubscribe(subscription._id)
