@@ -7,6 +7,7 @@ STAMP  := $(VENV)/.installed
 PACKAGES := mesh gateway workers scaler
 BASE   ?= HEAD~1
 BENCH_ARGS ?=
+TESTS  ?= not heavy
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-triton test test-all check fmt fmt-check lint type imports unit \
@@ -27,13 +28,13 @@ demo: setup ## two real models behind one endpoint: split, mirror, latency table
 demo-triton: setup ## a Triton model repository behind one endpoint, asked with tritonclient
 	@$(BIN)/python -m examples.triton.run
 
-test: setup ## every test but the load figures (unit, contract, integration, e2e)
+test: setup ## every test but the heavy ones (unit, contract, integration, e2e)
 	@VENV="$(VENV)" scripts/need-prometheus.sh
-	@$(BIN)/python -m pytest -q --durations=20 tests
+	@$(BIN)/python -m pytest -q --durations=20 -m "$(TESTS)" tests
 
 test-all: check ## what CI holds: check, a mesh in containers (skipped, loudly, without an engine), test
 	@scripts/containers.sh || { [ $$? = 77 ] && [ "$${CI:-}" != true ]; }
-	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory test TESTS=
 
 check: fmt-check lint type imports unit ## the gate before a commit, under a minute
 

@@ -23,7 +23,7 @@ from scaler.observe import Observer
 from scaler.policy import Decision, Observation, PeakWindow, decide
 from scaler.queues import Measured
 from scaler.registry import Registry
-from scaler.situation import is_proving
+from scaler.situation import is_proving, wanted
 from scaler.states import Address, States
 
 log = logging.getLogger("scaler.scaling")
@@ -99,6 +99,8 @@ class Scaling:
             return replace(state, target=None, target_reason="")
         for direction in ("in", "out"):
             self.changes[(*address, direction)] += 0  # told from zero on: rate() sees the first one
+        if address not in self._due and wanted(record, state) != _target(record, state):
+            self.note_measured(address, None)  # other bounds, or a generation to prove: said first
         due = self._due.get(address)
         if due is None:
             return replace(state, target=_target(record, state))

@@ -98,6 +98,7 @@ async def test_errors_are_in_the_headers(client):
     assert found.headers["Mesh-Model-Status"] == told.headers["Mesh-Model-Status"]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("program", ["gateway", "nats-server"])
 async def test_a_killed_program_loses_nothing_that_was_enqueued(mesh, program):
     """Every request that was acknowledged has a result, though the gateway or broker is killed."""

@@ -37,6 +37,7 @@ def test_every_command_of_the_readme_holds(person):
         assert complaints(there, run_block(there, folder, environ)) == []
 
 
+@pytest.mark.heavy
 @pytest.mark.timeout(240)
 def test_the_demo_finds_everything_as_it_should_be(tmp_path):
     """It deploys, asks, and takes everything down with one command."""

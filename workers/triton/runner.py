@@ -145,8 +145,8 @@ class TritonServer(TritonRunner):
         self._away = ""
         self._child = Child(self._spawned.process, self._on_line, self._on_end)
         client = TritonClient(self._spawned.address, is_ours=True)
-        relay = Relay(HOST, number(self._spawned.http_port))
-        super().__init__(client, callbacks, config.boot_timeout_s, relay)
+        self._http = Relay(HOST, number(self._spawned.http_port))
+        super().__init__(client, callbacks, config.boot_timeout_s, self._http)
 
     @classmethod
     def start(cls, config: TritonConfig, callbacks: Callbacks) -> TritonServer:
@@ -203,12 +203,12 @@ class TritonServer(TritonRunner):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(grace_s if self.is_ready else 0):
                     await self._calls.ended()
+                    self._http.close()  # the server would wait for its connections to end
                     self._child.send(signal.SIGTERM)
                     await gone.wait()
             self._child.kill()
         await gone.wait()
-        if self._relay is not None:
-            self._relay.close()
+        self._http.close()
         await self._client.close()
 
 
