@@ -5,4 +5,4 @@ set -eu
 python3 -m venv /tmp/pip
 [ -x /opt/mesh/bin/python ] || python3 -m venv --without-pip /opt/mesh
 /tmp/pip/bin/pip --python /opt/mesh/bin/python install --quiet --no-cache-dir --no-deps "$@"
-rm -rf /tmp/pip /root/.cache
+rm -rf /tmp/pip ~/.cache
