@@ -41,9 +41,10 @@ class Results:
         self._routes = routes
         self._cors = cors
         self._leaving = asyncio.Event()
+        self.waiting = 0  # clients who wait for an end
 
     def __repr__(self) -> str:
-        return f"<Results {self._routes!r}>"
+        return f"<Results waiting={self.waiting}>"
 
     def close(self) -> None:
         """Keep nobody waiting from now on."""
@@ -117,10 +118,12 @@ class Results:
             arrived.set()
 
         subscription = await self._bus.subscribe(subject, note)
+        self.waiting += 1
         try:
             await self._bus.flush()
             yield arrived
         finally:
+            self.waiting -= 1
             with contextlib.suppress(BusError):
                 await self._bus.leave(subscription)
 
