@@ -180,6 +180,17 @@ def dead(endpoint: str, deployment: str) -> str:
     return f"mesh.dead.{endpoint}.{deployment}"
 
 
+def dead_owner(subject: str) -> tuple[str, str]:
+    """Endpoint and deployment of a dead letter, from its subject."""
+    endpoint, deployment = subject.rsplit(".", 2)[1:]
+    return endpoint, deployment
+
+
+def retried_id(seq: int) -> str:
+    """The id under which a dead letter is sent again, from its number: the same each time."""
+    return f"dead-{seq}"
+
+
 def scale(endpoint: str, deployment: str) -> str:
     """Where the scaler says why a deployment gets more instances, or fewer."""
     return f"mesh.scale.{endpoint}.{deployment}"

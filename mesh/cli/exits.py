@@ -29,7 +29,7 @@ MEANINGS: Final[dict[int, str]] = {
     FAILED: "the operation failed, or the model answered with an error",
     USAGE: "wrong usage, or a YAML file or a setting breaks a rule",
     UNREACHABLE: "the mesh does not run, or does not answer",
-    NOT_FOUND: "there is no such endpoint or deployment",
+    NOT_FOUND: "there is no such endpoint, deployment or dead letter",
     CONFLICT: "it exists already, was changed meanwhile, has traffic, or scales by load",
     DEPLOYMENT_FAILED: "the deployment ended as Failed",
     STILL_GOING: "--timeout has passed; the operation goes on",
