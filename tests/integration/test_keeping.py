@@ -96,6 +96,19 @@ async def test_run_is_limited_by_the_deployment(stage):
     assert stage.given[0].deadline_s < asyncio.get_running_loop().time() + 5.1
 
 
+async def test_run_that_was_stopped_has_a_failed_result_at_once(stage):
+    """It is over its limit, whatever brought its runner down: it is not tried again."""
+    await send(stage)
+    await stage.until(lambda: stage.given)
+
+    stage.crash(stopped=[0])
+
+    headers = (await result_of(stage)).headers
+    assert (headers[wire.STATUS], headers[wire.ERROR]) == ("408", "deadline_exceeded")
+    assert (len(stage.given), stage.dead) == (1, [])
+    await is_done(stage)
+
+
 async def test_poison_has_a_failed_result(stage):
     """After its last attempt it is dead-lettered, and its result says so."""
     await send(stage)
