@@ -3,6 +3,7 @@
 import asyncio
 import json
 
+import msgspec
 import pytest
 
 from mesh import jobs, streams, subjects, wire
@@ -73,15 +74,13 @@ async def test_one_that_runs_says_so(mesh):
     """With the attempt that counts."""
     request_id, place = await submit(mesh)
     run = JobRun(deployment="blue", lane="queued", seq=1, attempt=2, instance="i1")
-    await streams.store(mesh.bus, subjects.job_run(mesh.endpoint, request_id), json_of(run))
+    await streams.store(
+        mesh.bus, subjects.job_run(mesh.endpoint, request_id), msgspec.json.encode(run)
+    )
 
     told = json.loads((await ask(mesh, "GET", place)).body)
 
     assert (told["state"], told["attempt"], told["position"]) == ("running", 2, None)
-
-
-def json_of(run):
-    return json.dumps({name: getattr(run, name) for name in run.__struct_fields__}).encode()
 
 
 async def test_waiting_ends_with_the_result(mesh):
