@@ -76,7 +76,7 @@ def id_of(headers: Mapping[str, str], seq: int) -> str:
     return subjects.ingress_id(seq)
 
 
-def timeout_of(headers: Mapping[str, str], default_s: float) -> float:
+def timeout_of(headers: Mapping[str, str], waits: lanes.Waits) -> float:
     """Return how long the request may wait.
 
     Raises:
@@ -84,8 +84,8 @@ def timeout_of(headers: Mapping[str, str], default_s: float) -> float:
     """
     text = headers.get(wire.TIMEOUT_MS)
     if text is None:
-        return default_s
-    longest_ms = int(lanes.LONGEST_S * 1000)
+        return waits.default_s
+    longest_ms = int(waits.longest_s * 1000)
     is_number = text.isascii() and text.isdecimal() and len(text) <= TIMEOUT_DIGITS
     if not (is_number and 1 <= int(text) <= longest_ms):
         raise RequestError(f"{wire.TIMEOUT_MS}: {text!r}: expected 1 to {longest_ms} milliseconds")
@@ -105,7 +105,7 @@ class Ingress:
     """Routes enqueued requests. `outcomes` counts what became of them."""
 
     def __init__(
-        self, bus: Bus, routes: RouteTable, handler: Handler, outlet: Outlet, default_s: float
+        self, bus: Bus, routes: RouteTable, handler: Handler, outlet: Outlet, waits: lanes.Waits
     ) -> None:
         self.outcomes = {"queued": 0, "repeated": 0, "retried": 0, "failed": 0}
         self.intake = Intake(bus, self.settle)
@@ -113,7 +113,7 @@ class Ingress:
         self._routes = routes
         self._handler = handler
         self._outlet = outlet
-        self._default_s = default_s
+        self._waits = waits
         self._now = asyncio.get_running_loop().time
 
     def __repr__(self) -> str:
@@ -155,7 +155,7 @@ class Ingress:
         if route is None:
             raise NotFoundError(f"no such endpoint: {enqueued.endpoint}")
         message, now_s = enqueued.message, self._now()
-        timeout_s = timeout_of(message.headers or {}, self._default_s)
+        timeout_s = timeout_of(message.headers or {}, self._waits)
         left_s = self.intake.clock.local_s(enqueued.stamped_ns, now_s) + timeout_s - now_s
         if left_s <= 0:
             raise DeadlineExceededError("it could not be queued within its time limit")

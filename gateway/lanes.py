@@ -17,14 +17,27 @@ from mesh import subjects, wire
 from mesh.bus import ApiError, Bus
 from mesh.deadline import shorter_timeout_s
 from mesh.errors import QueueFullError, RequestError
+from mesh.settings import GatewaySettings
 from mesh.streams import store
 from mesh.subjects import Lane
-from mesh.topology import RESULT_TTL_S
 
 PRIORITY: Final = wire.PRIORITY.lower().encode()
 NORMAL: Final = b"normal"
 PRIORITIES: Final[dict[str, Lane]] = {"normal": "queued", "low": "background"}
-LONGEST_S: Final = float(RESULT_TTL_S)  # for longer than that nothing is known of a request
+LONGEST_S: Final = 86_400.0
+
+
+class Waits(NamedTuple):
+    """How long a queued request may wait: one that says nothing, and any."""
+
+    default_s: float
+    longest_s: float
+
+    @classmethod
+    def of(cls, settings: GatewaySettings) -> Waits:
+        """Return what is set: nothing waits for longer than something is known of it."""
+        longest_s = min(LONGEST_S, settings.result_ttl_s)
+        return cls(min(settings.queued_timeout_s, longest_s), longest_s)
 
 
 class Place(NamedTuple):
@@ -76,10 +89,10 @@ def lane_of(headers: Mapping[bytes, bytes]) -> Lane:
     return lane
 
 
-def wished_timeout_s(headers: dict[bytes, bytes], default_s: float) -> float:
-    """Return how long a request that came over HTTP may wait: its own wish, within a day."""
+def wished_timeout_s(headers: dict[bytes, bytes], waits: Waits) -> float:
+    """Return how long a request that came over HTTP may wait: its own wish, up to the longest."""
     if WISH_MS not in headers and WISH_S not in headers:
-        return default_s
+        return waits.default_s
     wish_ms, wish_s = headers.get(WISH_MS, b""), headers.get(WISH_S, b"")
     wish = shorter_timeout_s(math.inf, wish_ms.decode("latin-1"), wish_s.decode("latin-1"))
-    return default_s if wish == math.inf else min(wish, LONGEST_S)
+    return waits.default_s if wish == math.inf else min(wish, waits.longest_s)

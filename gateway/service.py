@@ -17,6 +17,7 @@ from gateway.cors import Cors
 from gateway.heartbeat import Heartbeat
 from gateway.ingress import Ingress
 from gateway.invoke import Invocations
+from gateway.lanes import Waits
 from gateway.ledger import Ledger
 from gateway.meters import MeterBook
 from gateway.metrics import Counts, GatewayCollector
@@ -59,12 +60,11 @@ class Gateway:
         self._server: HttpServer | None = None
         self._cors = Cors(settings.cors_origins)
         self._results = Results(bus, self._routes, self._cors)
-        self._submissions = Submissions(bus, settings.queued_timeout_s)
+        waits = Waits.of(settings)
+        self._submissions = Submissions(bus, waits)
         self._scoring = self._serve_scoring()
         self._invocations = Invocations(bus, self._routes, self._scoring, self._outlet)
-        self._ingress = Ingress(
-            bus, self._routes, self._scoring, self._outlet, settings.queued_timeout_s
-        )
+        self._ingress = Ingress(bus, self._routes, self._scoring, self._outlet, waits)
         self._is_leaving = False
 
     def __repr__(self) -> str:

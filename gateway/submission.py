@@ -49,9 +49,9 @@ def accepted(endpoint: str, request_id: str) -> Response:
 class Submissions:
     """Queues requests, and tells each one's client once that is confirmed."""
 
-    def __init__(self, bus: Bus, default_s: float) -> None:
+    def __init__(self, bus: Bus, waits: lanes.Waits) -> None:
         self._bus = bus
-        self._default_s = default_s
+        self._waits = waits
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
@@ -80,7 +80,7 @@ class Submissions:
     ) -> None:
         target, request_id, headers = call.target, call.request_id, call.exchange.headers
         try:
-            timeout_s = lanes.wished_timeout_s(headers, self._default_s)
+            timeout_s = lanes.wished_timeout_s(headers, self._waits)
             place = lanes.Place(target, lanes.lane_of(headers), timeout_s)
             seq = await lanes.put(self._bus, place, call.exchange, request_id)
             record = JobRecord(

@@ -29,6 +29,7 @@ Bytes = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 SecondsOrZero = Annotated[float, msgspec.Meta(ge=0)]
 SecondsOfADay = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+SecondsOfAMonth = Annotated[float, msgspec.Meta(ge=60, le=30 * 86_400)]
 MIB: Final = 1 << 20
 GIB: Final = 1 << 30
 # What the broker takes in one message, less the room its headers need.
@@ -82,6 +83,7 @@ class GatewaySettings(Section, frozen=True, kw_only=True):
     access_log: bool = True
     drain_timeout_s: SecondsOrZero = 30.0
     queued_timeout_s: SecondsOfADay = 3600.0
+    result_ttl_s: SecondsOfAMonth = 86_400.0
 
 
 class ScalerSettings(Section, frozen=True, kw_only=True):

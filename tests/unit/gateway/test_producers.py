@@ -12,6 +12,9 @@ from gateway.submission import prefers_async
 from mesh import subjects, wire
 from mesh.errors import QueueFullError, RequestError
 from mesh.records import JobRecord
+from mesh.settings import GatewaySettings
+
+WAITS = lanes.Waits(3600.0, 86_400.0)
 
 
 @pytest.mark.parametrize(
@@ -70,16 +73,23 @@ def test_every_request_has_an_id(headers, expected):
 
 def test_time_limit_is_the_producers_or_the_default():
     """In whole milliseconds, up to a day."""
-    assert ingress.timeout_of({}, 3600.0) == 3600.0
-    assert ingress.timeout_of({wire.TIMEOUT_MS: "1500"}, 3600.0) == 1.5
-    assert ingress.timeout_of({wire.TIMEOUT_MS: "86400000"}, 1.0) == 86400.0
+    assert ingress.timeout_of({}, WAITS) == 3600.0
+    assert ingress.timeout_of({wire.TIMEOUT_MS: "1500"}, WAITS) == 1.5
+    assert ingress.timeout_of({wire.TIMEOUT_MS: "86400000"}, WAITS) == 86400.0
+
+
+@pytest.mark.parametrize(("ttl_s", "expected"), [(86_400, (3600, 86_400)), (600, (600, 600))])
+def test_nothing_waits_for_longer_than_it_is_known(ttl_s, expected):
+    """A day at most, less if results are kept for less."""
+    assert lanes.Waits.of(GatewaySettings(result_ttl_s=ttl_s)) == expected
+    assert lanes.Waits.of(GatewaySettings(result_ttl_s=30 * 86_400)).longest_s == 86_400
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "1.5", "soon", "", "86400001", "\u0661"])
 def test_time_limit_that_cannot_be_is_refused(text):
     """With the header, the value and the rule."""
     with pytest.raises(RequestError, match=r"Mesh-Timeout-Ms: .* expected 1 to 86400000"):
-        ingress.timeout_of({wire.TIMEOUT_MS: text}, 1.0)
+        ingress.timeout_of({wire.TIMEOUT_MS: text}, WAITS)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +103,7 @@ def test_time_limit_that_cannot_be_is_refused(text):
 )
 def test_wish_over_http_is_kept_within_a_day(headers, expected):
     """Its own, within the limit, or the default."""
-    assert lanes.wished_timeout_s(headers, 3600.0) == expected
+    assert lanes.wished_timeout_s(headers, WAITS) == expected
 
 
 @pytest.mark.parametrize(
@@ -172,4 +182,4 @@ def test_producer_reaches_nothing_but_models(headers):
 def test_time_of_too_many_digits_is_refused():
     """It is no number that can be read; the request is not tried for ever."""
     with pytest.raises(RequestError):
-        ingress.timeout_of({wire.TIMEOUT_MS: "9" * 5000}, 60.0)
+        ingress.timeout_of({wire.TIMEOUT_MS: "9" * 5000}, WAITS)
