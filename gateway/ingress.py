@@ -21,7 +21,7 @@ from gateway.exchange import Handler
 from gateway.intake import Enqueued, Intake
 from gateway.invocation import Invocation, header_list
 from gateway.routes import Route, RouteTable, Target
-from gateway.terms import LONGEST_S, WISH_MS, Terms, read_terms, webhook_of
+from gateway.terms import WISH_MS, Allowed, Terms, read_terms, webhook_of
 from mesh import jobs, subjects, wire
 from mesh.backoff import backoff_s
 from mesh.bus import Bus, Outlet
@@ -36,7 +36,6 @@ from mesh.errors import (
     RequestError,
 )
 from mesh.records import JobRecord
-from mesh.settings import GatewaySettings
 
 log = logging.getLogger("gateway.ingress")
 
@@ -105,13 +104,13 @@ def is_for(record: JobRecord, seq: int) -> bool:
     return record.ingress_seq == seq or not (record.ingress_seq or record.deployment)
 
 
-def wished_ms(text: str) -> int:
+def wished_ms(text: str, longest_s: float) -> int:
     """Return the milliseconds that a producer says a request may wait.
 
     Raises:
         RequestError: it asks for what cannot be had.
     """
-    longest_ms = int(LONGEST_S * 1000)
+    longest_ms = int(longest_s * 1000)
     is_number = text.isascii() and text.isdecimal() and len(text) <= TIMEOUT_DIGITS
     if not (is_number and 1 <= int(text) <= longest_ms):
         raise RequestError(f"{wire.TIMEOUT_MS}: {text!r}: expected 1 to {longest_ms} milliseconds")
@@ -127,7 +126,7 @@ class Ingress:
         routes: RouteTable,
         handler: Handler,
         outlet: Outlet,
-        settings: GatewaySettings,
+        allowed: Allowed,
     ) -> None:
         self.outcomes = dict.fromkeys(("queued", "repeated", "retried", "delayed", "failed"), 0)
         self.intake = Intake(bus, subjects.INGRESS_STREAM, self.settle)
@@ -135,7 +134,7 @@ class Ingress:
         self._routes = routes
         self._handler = handler
         self._outlet = outlet
-        self._settings = settings
+        self._allowed = allowed
         self._now = asyncio.get_running_loop().time
 
     def __repr__(self) -> str:
@@ -181,7 +180,7 @@ class Ingress:
         """Who is told that a request has failed: nobody, if that is what is wrong with it."""
         try:
             headers = dict(header_list(enqueued.message.headers or {}))
-            return webhook_of(headers, self._settings.webhook_hosts)
+            return webhook_of(headers, self._allowed.hosts)
         except RequestError:
             return ""
 
@@ -205,10 +204,9 @@ class Ingress:
         """Read what a producer asks for; its times count from when the stream took the message."""
         timeout_ms = (enqueued.message.headers or {}).get(wire.TIMEOUT_MS)
         if timeout_ms is not None:
-            headers = headers | {WISH_MS: str(wished_ms(timeout_ms)).encode()}
-        stamped_s = enqueued.stamped_ns / NS
-        settings = self._settings
-        return read_terms(headers, stamped_s, settings.queued_timeout_s, settings.webhook_hosts)
+            wish_ms = wished_ms(timeout_ms, self._allowed.longest_s)
+            headers = headers | {WISH_MS: str(wish_ms).encode()}
+        return read_terms(headers, enqueued.stamped_ns / NS, self._allowed)
 
     async def _queue(self, order: Order) -> str:
         endpoint, request_id = order.route.endpoint, order.request_id

@@ -27,6 +27,7 @@ from gateway.routes import RouteTable
 from gateway.scoring import Parts, Scoring
 from gateway.server import HttpServer
 from gateway.submission import Submissions
+from gateway.terms import Allowed
 from gateway.traffic import TrafficLog
 from gateway.webhooks import Webhooks
 from mesh import lifecycle, metrics, subjects, wire
@@ -60,10 +61,11 @@ class Gateway:
         self._server: HttpServer | None = None
         self._cors = Cors(settings.cors_origins)
         self._results = Results(bus, self._routes, self._cors)
-        self._submissions = Submissions(bus, settings)
+        allowed = Allowed.of(settings)
+        self._submissions = Submissions(bus, allowed)
         self._scoring = self._serve_scoring()
         self._invocations = Invocations(bus, self._routes, self._scoring, self._outlet)
-        self._ingress = Ingress(bus, self._routes, self._scoring, self._outlet, settings)
+        self._ingress = Ingress(bus, self._routes, self._scoring, self._outlet, allowed)
         self._webhooks = Webhooks(bus, self._routes, self._outlet, settings)
         self._is_leaving = False
 

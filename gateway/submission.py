@@ -26,12 +26,11 @@ from gateway.call import (
     wanted_headers,
 )
 from gateway.edge import RETRY_AFTER_S, Response
-from gateway.terms import NORMAL, PRIORITY, Terms, read_terms
+from gateway.terms import NORMAL, PRIORITY, Allowed, Terms, read_terms
 from mesh import jobs, subjects, wire
 from mesh.bus import Bus
 from mesh.errors import BusError, MeshError
 from mesh.records import JobRecord, JobState
-from mesh.settings import GatewaySettings
 from mesh.streams import store
 from mesh.tasks import end
 
@@ -62,9 +61,9 @@ def accepted(endpoint: str, request_id: str, state: JobState) -> Response:
 class Submissions:
     """Queues requests, and tells each one's client once that is confirmed."""
 
-    def __init__(self, bus: Bus, settings: GatewaySettings) -> None:
+    def __init__(self, bus: Bus, allowed: Allowed) -> None:
         self._bus = bus
-        self._settings = settings
+        self._allowed = allowed
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
@@ -93,12 +92,7 @@ class Submissions:
     ) -> None:
         endpoint, request_id = call.target.endpoint, call.request_id
         try:
-            terms = read_terms(
-                call.exchange.headers,
-                time.time(),
-                self._settings.queued_timeout_s,
-                self._settings.webhook_hosts,
-            )
+            terms = read_terms(call.exchange.headers, time.time(), self._allowed)
             put = self._put_off if terms.delay_s else self._put
             record = await put(call, terms)
             noted = await jobs.note(self._bus, endpoint, request_id, record)

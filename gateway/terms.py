@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 from mesh import wire
 from mesh.deadline import shorter_timeout_s
 from mesh.errors import RequestError
+from mesh.settings import GatewaySettings
 from mesh.subjects import Lane
-from mesh.topology import RESULT_TTL_S
 
 WISH_MS: Final = b"x-ms-request-timeout-ms"
 WISH_S: Final = b"request-timeout"
@@ -27,12 +27,30 @@ EXPIRES: Final = wire.EXPIRES.lower().encode()
 WEBHOOK: Final = wire.WEBHOOK.lower().encode()
 NORMAL: Final = b"normal"
 PRIORITIES: Final[dict[str, Lane]] = {"normal": "queued", "low": "background"}
-LONGEST_S: Final = float(RESULT_TTL_S)  # for longer than that nothing is known of a request
+LONGEST_S: Final = 86_400.0
 URL_CHARS: Final = 2048
 
 _SECONDS: Final = re.compile(r"\d{1,9}(?:\.\d{1,6})?")
 
 Headers = Mapping[bytes, bytes]
+
+
+class Allowed(NamedTuple):
+    """What callers may ask: how long a request waits that says nothing, and any; who may be told.
+
+    `hosts` are patterns of the hosts that webhooks may call.
+    """
+
+    default_s: float
+    longest_s: float
+    hosts: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, settings: GatewaySettings) -> Allowed:
+        """Return what is set: nothing waits for longer than something is known of it."""
+        longest_s = min(LONGEST_S, settings.result_ttl_s)
+        default_s = min(settings.queued_timeout_s, longest_s)
+        return cls(default_s, longest_s, settings.webhook_hosts)
 
 
 class Terms(NamedTuple):
@@ -47,14 +65,13 @@ class Terms(NamedTuple):
     webhook: str
 
 
-def read_terms(headers: Headers, now_s: float, default_s: float, hosts: Sequence[str]) -> Terms:
+def read_terms(headers: Headers, now_s: float, allowed: Allowed) -> Terms:
     """Read what a caller asks for.
 
     Args:
         headers: the request's, names in lower case.
         now_s: when it was accepted (Unix time).
-        default_s: how long it may wait if it does not say, from when it may run.
-        hosts: patterns of the hosts that webhooks may call.
+        allowed: what may be asked for.
 
     Raises:
         RequestError: a header asks for what cannot be had.
@@ -62,14 +79,15 @@ def read_terms(headers: Headers, now_s: float, default_s: float, hosts: Sequence
     delay_s = max(0.0, seconds_until(headers, NOT_BEFORE, wire.NOT_BEFORE, now_s) or 0.0)
     timeout_s = seconds_until(headers, EXPIRES, wire.EXPIRES, now_s)
     if timeout_s is None:
-        timeout_s = min(LONGEST_S, wished_timeout_s(headers, delay_s + default_s))
+        timeout_s = wished_timeout_s(headers, delay_s + allowed.default_s, allowed.longest_s)
     elif timeout_s <= 0:
         raise _refused(headers, EXPIRES, wire.EXPIRES, "it is in the past")
-    if timeout_s > LONGEST_S:
-        raise _refused(headers, EXPIRES, wire.EXPIRES, f"it is more than {LONGEST_S:g} s away")
+    if timeout_s > allowed.longest_s:
+        why = f"it is more than {allowed.longest_s:g} s away"
+        raise _refused(headers, EXPIRES, wire.EXPIRES, why)
     if delay_s >= timeout_s:
         raise _refused(headers, NOT_BEFORE, wire.NOT_BEFORE, "it would expire before that")
-    return Terms(lane_of(headers), delay_s, timeout_s, webhook_of(headers, hosts))
+    return Terms(lane_of(headers), delay_s, timeout_s, webhook_of(headers, allowed.hosts))
 
 
 def seconds_until(headers: Headers, key: bytes, name: str, now_s: float) -> float | None:
@@ -95,13 +113,13 @@ def seconds_until(headers: Headers, key: bytes, name: str, now_s: float) -> floa
     return at.astimezone(UTC).timestamp() - now_s
 
 
-def wished_timeout_s(headers: Headers, default_s: float) -> float:
-    """Return how long a request may wait: its own wish, within a day."""
+def wished_timeout_s(headers: Headers, default_s: float, longest_s: float) -> float:
+    """Return how long a request may wait: its own wish, up to the longest."""
     if WISH_MS not in headers and WISH_S not in headers:
-        return default_s
+        return min(default_s, longest_s)
     wish_ms, wish_s = headers.get(WISH_MS, b""), headers.get(WISH_S, b"")
     wish = shorter_timeout_s(math.inf, wish_ms.decode("latin-1"), wish_s.decode("latin-1"))
-    return default_s if wish == math.inf else min(wish, LONGEST_S)
+    return min(default_s if wish == math.inf else wish, longest_s)
 
 
 def lane_of(headers: Headers) -> Lane:

@@ -30,6 +30,7 @@ Seconds = Annotated[float, msgspec.Meta(gt=0)]
 SecondsOrZero = Annotated[float, msgspec.Meta(ge=0)]
 Attempts = Annotated[int, msgspec.Meta(ge=1, le=100)]
 SecondsOfADay = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+SecondsOfAMonth = Annotated[float, msgspec.Meta(ge=60, le=30 * 86_400)]
 MIB: Final = 1 << 20
 GIB: Final = 1 << 30
 # What the broker takes in one message, less the room its headers need.
@@ -86,6 +87,7 @@ class GatewaySettings(Section, frozen=True, kw_only=True):
     webhook_hosts: list[str] = []
     webhook_timeout_s: Seconds = 10.0
     webhook_attempts: Attempts = 12
+    result_ttl_s: SecondsOfAMonth = 86_400.0
 
 
 class ScalerSettings(Section, frozen=True, kw_only=True):

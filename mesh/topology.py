@@ -18,7 +18,7 @@ DUPLICATE_WINDOW_S: Final = 30
 INGRESS_WINDOW_S: Final = 120
 INGRESS_ACK_WAIT_S: Final = 10.0  # shorter than the window in which a work queue knows an id
 WEBHOOK_ACK_WAIT_S: Final = 30.0  # longer than a call may take
-RESULT_TTL_S: Final = 86_400
+RESULT_TTL_S: Final = 86_400.0
 INTERACTIVE_ACK_WAIT_S: Final = (0.5, 2.0)
 LOWER_ACK_WAIT_S: Final = 5.0
 
@@ -66,7 +66,7 @@ def work_consumer(endpoint: str, deployment: str, lane: Lane, *, timeout_s: floa
     }
 
 
-def _log_stream(name: str, subject: str, *, max_bytes: int, max_age_s: int) -> Config:
+def _log_stream(name: str, subject: str, *, max_bytes: int, max_age_s: float) -> Config:
     return {
         "name": name,
         "subjects": [subject],
@@ -74,14 +74,14 @@ def _log_stream(name: str, subject: str, *, max_bytes: int, max_age_s: int) -> C
         "storage": "file",
         "discard": "old",
         "max_bytes": max_bytes,
-        "max_age": max_age_s * NS,
+        "max_age": int(max_age_s * NS),
         "allow_direct": True,
         "num_replicas": 1,
     }
 
 
-def shared_streams() -> list[Config]:
-    """Streams that exist once per mesh."""
+def shared_streams(result_ttl_s: float = RESULT_TTL_S) -> list[Config]:
+    """Streams that exist once per mesh; results are kept for `result_ttl_s`."""
     day = 86_400
     return [
         _log_stream(subjects.LOGS_STREAM, subjects.LOGS, max_bytes=256 * MIB, max_age_s=7 * day),
@@ -98,8 +98,8 @@ def shared_streams() -> list[Config]:
         _log_stream(subjects.DEAD_STREAM, subjects.DEAD, max_bytes=512 * MIB, max_age_s=30 * day),
         ingress(),
         webhooks(),
-        _last_value_stream(subjects.RESULTS_STREAM, subjects.RESULTS, max_bytes=8192 * MIB),
-        _last_value_stream(subjects.JOBS_STREAM, subjects.JOBS, max_bytes=1024 * MIB),
+        results(result_ttl_s),
+        jobs(result_ttl_s),
     ]
 
 
@@ -139,9 +139,20 @@ def gateways_consumer(subject: str, ack_wait_s: float) -> Config:
     }
 
 
-def _last_value_stream(name: str, subject: str, *, max_bytes: int) -> Config:
-    """A stream that keeps one message per subject for as long as results are kept."""
-    config = _log_stream(name, subject, max_bytes=max_bytes, max_age_s=RESULT_TTL_S)
+def results(ttl_s: float) -> Config:
+    """Results of queued requests. When full a new one is refused: none is dropped before its time.
+
+    Whoever has one that is refused keeps its request, so the queues fill up and say so to callers.
+    """
+    name, subject = subjects.RESULTS_STREAM, subjects.RESULTS
+    config = _log_stream(name, subject, max_bytes=8192 * MIB, max_age_s=ttl_s)
+    return config | {"max_msgs_per_subject": 1, "discard": "new"}
+
+
+def jobs(ttl_s: float) -> Config:
+    """Where queued requests are, as long as results are kept; when full the oldest make room."""
+    name, subject = subjects.JOBS_STREAM, subjects.JOBS
+    config = _log_stream(name, subject, max_bytes=1024 * MIB, max_age_s=ttl_s)
     return config | {"max_msgs_per_subject": 1}
 
 

@@ -12,6 +12,7 @@ from gateway.submission import prefers_async
 from mesh import subjects, wire
 from mesh.errors import QueueFullError, RequestError
 from mesh.records import JobRecord
+from mesh.settings import GatewaySettings
 
 
 @pytest.mark.parametrize(
@@ -70,15 +71,22 @@ def test_every_request_has_an_id(headers, expected):
 
 def test_time_limit_is_the_producers():
     """In whole milliseconds, up to a day."""
-    assert ingress.wished_ms("1500") == 1500
-    assert ingress.wished_ms("86400000") == 86_400_000
+    assert ingress.wished_ms("1500", 86_400) == 1500
+    assert ingress.wished_ms("86400000", 86_400) == 86_400_000
+
+
+@pytest.mark.parametrize(("ttl_s", "expected"), [(86_400, (3600, 86_400)), (600, (600, 600))])
+def test_nothing_waits_for_longer_than_it_is_known(ttl_s, expected):
+    """A day at most, less if results are kept for less."""
+    assert terms.Allowed.of(GatewaySettings(result_ttl_s=ttl_s))[:2] == expected
+    assert terms.Allowed.of(GatewaySettings(result_ttl_s=30 * 86_400)).longest_s == 86_400
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "1.5", "soon", "", "86400001", "\u0661"])
 def test_time_limit_that_cannot_be_is_refused(text):
     """With the header, the value and the rule."""
     with pytest.raises(RequestError, match=r"Mesh-Timeout-Ms: .* expected 1 to 86400000"):
-        ingress.wished_ms(text)
+        ingress.wished_ms(text, 86_400)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +100,7 @@ def test_time_limit_that_cannot_be_is_refused(text):
 )
 def test_wish_over_http_is_kept_within_a_day(headers, expected):
     """Its own, within the limit, or the default."""
-    assert terms.wished_timeout_s(headers, 3600.0) == expected
+    assert terms.wished_timeout_s(headers, 3600.0, 86_400.0) == expected
 
 
 @pytest.mark.parametrize(
@@ -171,4 +179,4 @@ def test_producer_reaches_nothing_but_models(headers):
 def test_time_of_too_many_digits_is_refused():
     """It is no number that can be read; the request is not tried for ever."""
     with pytest.raises(RequestError):
-        ingress.wished_ms("9" * 5000)
+        ingress.wished_ms("9" * 5000, 86_400)

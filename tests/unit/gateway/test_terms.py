@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.terms import LONGEST_S, Terms, host_of, read_terms
+from gateway.terms import LONGEST_S, Allowed, Terms, host_of, read_terms
 from mesh.errors import RequestError
 
 NOW_S = 1_767_225_600.0  # 2026-01-01T00:00:00Z
@@ -11,7 +11,7 @@ HOSTS = ["hooks.example.com", "*.corp"]
 
 def read(default_s=3600.0, **headers):
     named = {name.replace("_", "-").encode(): text.encode() for name, text in headers.items()}
-    return read_terms(named, NOW_S, default_s, HOSTS)
+    return read_terms(named, NOW_S, Allowed(default_s, LONGEST_S, HOSTS))
 
 
 def test_nothing_asked_for_is_an_hour_at_normal_priority():
