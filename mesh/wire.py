@@ -35,6 +35,9 @@ TIMING: Final = "Mesh-Timing"
 DEPLOYMENT: Final = "Mesh-Deployment"
 MODEL_STATUS: Final = "Mesh-Model-Status"
 PRIORITY: Final = "Mesh-Priority"
+NOT_BEFORE: Final = "Mesh-Not-Before"
+EXPIRES: Final = "Mesh-Expires"
+WEBHOOK: Final = "Mesh-Webhook"
 
 
 InstanceState = Literal["starting", "ready", "draining", "failed"]
