@@ -5,6 +5,7 @@ A result is written once, whoever comes first; both are gone a day later. Ring: 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 import msgspec
@@ -19,6 +20,9 @@ from mesh.streams import WRONG_LAST_SEQUENCE, last_message, store
 
 JSON: Final = "application/json"
 FIRST: Final = "0"
+# A broker that starts says that nobody keeps a subject; if others listen there it says nothing.
+HEARD_S: Final = 1.0
+BROKERS: Final = "Nats-"  # what names of headers start with that the broker has added
 
 
 class Job(NamedTuple):
@@ -32,7 +36,7 @@ class Job(NamedTuple):
 async def _store_if(bus: Bus, subject: str, body: bytes, headers: dict[str, str]) -> bool:
     """Publish what names the sequence it expects; False if another one is there."""
     try:
-        await store(bus, subject, body, headers)
+        await store(bus, subject, body, headers, HEARD_S)
     except ApiError as exc:
         if exc.err_code in WRONG_LAST_SEQUENCE:
             return False
@@ -88,6 +92,19 @@ async def find_result(bus: Bus, endpoint: str, request_id: str) -> Message | Non
     """
     subject = subjects.result(endpoint, request_id)
     return await last_message(bus, subjects.RESULTS_STREAM, subject)
+
+
+def own_headers(result: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers of a result without those that the broker has added."""
+    return {name: text for name, text in result.items() if not name.startswith(BROKERS)}
+
+
+def answer_headers(result: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers of the answer that a result was kept of: its status is the model's own."""
+    said = own_headers(result)
+    if wire.MODEL_STATUS in said:
+        said[wire.STATUS] = said.pop(wire.MODEL_STATUS)
+    return said
 
 
 def failure(error: MeshError) -> tuple[bytes, dict[str, str]]:

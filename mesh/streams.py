@@ -119,7 +119,11 @@ async def next_message(bus: Bus, stream: str, subject: str, seq: int) -> KeptMes
 
 
 async def store(
-    bus: Bus, subject: str, body: bytes, headers: dict[str, str] | None = None
+    bus: Bus,
+    subject: str,
+    body: bytes,
+    headers: dict[str, str] | None = None,
+    timeout_s: float = API_TIMEOUT_S,
 ) -> dict[str, Any]:
     """Publish into the stream that keeps `subject`; return its acknowledgement.
 
@@ -127,7 +131,9 @@ async def store(
         ApiError: the stream refused the message; `err_code` says why.
         BusError: no stream keeps that subject, or the broker is away.
     """
-    ack: dict[str, Any] = json.loads((await bus.request(subject, body, headers=headers)).data)
+    ack: dict[str, Any] = json.loads(
+        (await bus.request(subject, body, headers=headers, timeout_s=timeout_s)).data
+    )
     if error := ack.get("error"):
         raise ApiError(
             f"{subject}: {error.get('description', 'refused')}",

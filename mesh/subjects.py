@@ -26,6 +26,7 @@ KEYS_BUCKET: Final = "mesh-keys"
 ATTEMPTS_BUCKET: Final = "mesh-attempts"
 LEASES_BUCKET: Final = "mesh-leases"
 ARTIFACTS_BUCKET: Final = "mesh-artifacts"
+IDEMPOTENCY_BUCKET: Final = "mesh-idempotency"
 
 DEAD_STREAM: Final = "DEAD"
 SHADOW_STREAM: Final = "SHADOW"
@@ -47,6 +48,7 @@ INVOKES: Final = "mesh.invoke.*"
 ENQUEUES: Final = "mesh.enqueue.*"
 RESULTS: Final = "mesh.result.>"
 JOBS: Final = "mesh.job.*.*"
+CLAIMS: Final = f"$KV.{IDEMPOTENCY_BUCKET}.>"
 WORK: Final = "mesh.work.>"
 REPLIES: Final = "mesh.reply.>"
 CANCELS: Final = "mesh.cancel.>"
@@ -102,6 +104,11 @@ def result(endpoint: str, request_id: str) -> str:
 def job(endpoint: str, request_id: str) -> str:
     """Where it is noted that a queued request was accepted."""
     return f"mesh.job.{endpoint}.{request_id}"
+
+
+def claim(endpoint: str, digest: str) -> str:
+    """Where it is kept whose request the idempotency key of this digest stands for."""
+    return f"$KV.{IDEMPOTENCY_BUCKET}.{endpoint}.{digest}"
 
 
 def work(endpoint: str, deployment: str, lane: Lane) -> str:

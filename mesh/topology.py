@@ -167,6 +167,7 @@ def buckets() -> list[Config]:
         _bucket(subjects.KEYS_BUCKET),
         _bucket(subjects.ATTEMPTS_BUCKET, max_age_s=3600),
         _bucket(subjects.LEASES_BUCKET, per_key_ttl=True),
+        _bucket(subjects.IDEMPOTENCY_BUCKET, max_age_s=RESULT_TTL_S),
     ]
 
 

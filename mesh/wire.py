@@ -33,6 +33,10 @@ ATTEMPT: Final = "Mesh-Attempt"
 TIMING: Final = "Mesh-Timing"
 DEPLOYMENT: Final = "Mesh-Deployment"
 MODEL_STATUS: Final = "Mesh-Model-Status"
+IDEMPOTENCY_KEY: Final = "Mesh-Idempotency-Key"
+KEEP: Final = "Mesh-Keep"
+STORED: Final = "Mesh-Stored"
+REPLAYED: Final = "Mesh-Replayed"
 
 
 InstanceState = Literal["starting", "ready", "draining", "failed"]
