@@ -16,7 +16,7 @@ from typing import Final, Protocol
 import msgspec
 
 from gateway.call import Call, KeyedCall
-from gateway.claiming import Claims, Held
+from gateway.claiming import Claims, Held, Taken
 from gateway.ear import Ear
 from gateway.edge import Response
 from gateway.idempotency import KEY, digest_of, is_refusal
@@ -163,23 +163,26 @@ class Keyed:
     async def _look(
         self, call: KeyedCall, wanted: ClaimRecord, until_s: float
     ) -> Held | Response | None:
-        """Look once what stands under the key; None if it is worth another look."""
+        """Look what stands under the key; None if it is worth another look."""
         endpoint = call.exchange.route.endpoint
-        async with Ear(self._bus) as ear:
-            found = await self._claims.take(endpoint, call.claim, wanted, ear)
-            if found is None or isinstance(found, Held):
-                return found
-            if found.verdict != "wait":
-                return replay(call, found)
-            now_s = self._now()
-            if until_s <= now_s:
-                raise DeadlineExceededError
-            self._waiting[call] = ear.heard
-            try:
-                await wait_for(ear.heard, min(found.until_s, until_s) - now_s)
-            finally:
-                del self._waiting[call]
-        return None
+        found = await self._claims.take(endpoint, call.claim, wanted)
+        if isinstance(found, Taken) and found.verdict == "wait":
+            async with Ear(self._bus) as ear:  # from here on nothing is missed
+                found = await self._claims.take(endpoint, call.claim, wanted, ear)
+                if isinstance(found, Taken) and found.verdict == "wait":
+                    await self._wait(call, ear, min(found.until_s, until_s), until_s)
+                    return None
+        return replay(call, found) if isinstance(found, Taken) else found
+
+    async def _wait(self, call: KeyedCall, ear: Ear, look_s: float, until_s: float) -> None:
+        now_s = self._now()
+        if until_s <= now_s:
+            raise DeadlineExceededError
+        self._waiting[call] = ear.heard
+        try:
+            await wait_for(ear.heard, look_s - now_s)
+        finally:
+            del self._waiting[call]
 
     def _hold(self, call: KeyedCall, held: Held, until_s: float) -> None:
         is_first = held.record.request_id == call.request_id

@@ -33,7 +33,7 @@ def test_key_is_visible_ascii(key):
     if 1 <= len(key) <= 255 and all(0x21 <= byte <= 0x7E for byte in key):
         assert len(digest_of(key)) == 64
     else:
-        with pytest.raises(RequestError, match="Idempotency-Key: .*1-255 visible ASCII"):
+        with pytest.raises(RequestError, match=r"Idempotency-Key: .*1-255 visible ASCII"):
             digest_of(key)
 
 
