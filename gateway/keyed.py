@@ -28,6 +28,7 @@ from mesh.bus import Message
 from mesh.errors import (
     AnswerUnknownError,
     BusError,
+    BusTimeoutError,
     CancelledRequestError,
     DeadlineExceededError,
     KeyReusedError,
@@ -40,6 +41,7 @@ log = logging.getLogger("gateway.keyed")
 
 CLOSE_S: Final = 1.0
 PAUSE_S: Final = 0.1
+MARGIN_S: Final = 0.1  # who only waits ends by itself
 
 
 class Door(Sink, Protocol):
@@ -126,7 +128,7 @@ class Keyed:
 
     async def _serve(self, call: KeyedCall) -> None:
         try:
-            response = await self._claim(call)
+            response = await self._claim_in_time(call)
         except MeshError as error:
             self._outcomes["conflict"] += isinstance(error, KeyReusedError)
             self._door.refuse(call, error)
@@ -140,10 +142,18 @@ class Keyed:
                 self._outcomes["replayed"] += 1
                 self._door.finish(call, response)
 
-    async def _claim(self, call: KeyedCall) -> Response | None:
-        """Return the first one's answer, or None if this is the first."""
+    async def _claim_in_time(self, call: KeyedCall) -> Response | None:
         wanted = await claimed(call)
-        until_s, has_waited = self._now() + wanted.timeout_s, False
+        until_s = self._now() + wanted.timeout_s
+        try:
+            async with asyncio.timeout_at(until_s + MARGIN_S):
+                return await self._claim(call, wanted, until_s)
+        except TimeoutError as exc:
+            raise BusTimeoutError("the broker did not answer in time") from exc
+
+    async def _claim(self, call: KeyedCall, wanted: ClaimRecord, until_s: float) -> Response | None:
+        """Return the first one's answer, or None if this is the first."""
+        has_waited = False
         while not call.exchange.disconnected:
             try:
                 found = await self._look(call, wanted, until_s)

@@ -13,13 +13,14 @@ import msgspec
 from mesh import subjects, wire
 from mesh.bus import ApiError, Bus
 from mesh.clock import NS, parse_broker_time
-from mesh.errors import ConflictError
+from mesh.errors import CapacityError, ConflictError
 from mesh.jobs import HEARD_S
 from mesh.records import ClaimRecord
 from mesh.streams import WRONG_LAST_SEQUENCE, last_message, store
 
 STREAM: Final = f"KV_{subjects.IDEMPOTENCY_BUCKET}"
 OPERATION: Final = "KV-Operation"
+FULL: Final = 10077
 NEVER: Final = 0
 
 
@@ -57,6 +58,7 @@ async def take(bus: Bus, subject: str, record: ClaimRecord, after_seq: int = NEV
 
     Raises:
         ConflictError: something else stands there.
+        CapacityError: there is no room.
         BusError: it could not be written, or nobody knows.
     """
     return await _write(bus, subject, msgspec.json.encode(record), after_seq, {})
@@ -81,5 +83,7 @@ async def _write(
     except ApiError as exc:
         if exc.err_code in WRONG_LAST_SEQUENCE:
             raise ConflictError("the key was taken meanwhile") from exc
+        if exc.err_code == FULL:
+            raise CapacityError("there is no room for more idempotency keys") from exc
         raise
     return int(ack["seq"])

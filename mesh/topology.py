@@ -18,6 +18,7 @@ DUPLICATE_WINDOW_S: Final = 30
 INGRESS_WINDOW_S: Final = 120
 INGRESS_ACK_WAIT_S: Final = 10.0  # shorter than the window in which a work queue knows an id
 RESULT_TTL_S: Final = 86_400
+IDEMPOTENCY_BYTES: Final = 1024 * MIB  # about three million keys
 INTERACTIVE_ACK_WAIT_S: Final = (0.5, 2.0)
 LOWER_ACK_WAIT_S: Final = 5.0
 
@@ -167,7 +168,8 @@ def buckets() -> list[Config]:
         _bucket(subjects.KEYS_BUCKET),
         _bucket(subjects.ATTEMPTS_BUCKET, max_age_s=3600),
         _bucket(subjects.LEASES_BUCKET, per_key_ttl=True),
-        _bucket(subjects.IDEMPOTENCY_BUCKET, max_age_s=RESULT_TTL_S),
+        _bucket(subjects.IDEMPOTENCY_BUCKET, max_age_s=RESULT_TTL_S)
+        | {"max_bytes": IDEMPOTENCY_BYTES},
     ]
 
 

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from gateway.idempotency import Asked, digest_of
-from mesh import claims, jobs, subjects, wire
+from mesh import claims, jobs, streams, subjects, wire
 from mesh.errors import CancelledRequestError
 from mesh.records import ClaimRecord
 from tests.integration.gateway.conftest import KEY
@@ -299,6 +299,49 @@ async def test_two_runs_have_one_result(served):
     assert first.status == 408
     assert answers[0].body == answers[1].body
     assert len({request_id for _, request_id in served.ran}) == 1
+
+
+async def test_answer_that_was_lost_is_looked_up(server, pair):
+    """It was stored while the gateway was away from its broker: no `answer_unknown`."""
+    asked = asyncio.create_task(pair.ask())
+    while not (calls := list(pair.gateways[0]._pending.entries.values())) or not calls[0].seq:
+        await pair.mesh.bus.flush()
+    call, bus = calls[0], pair.mesh.bus
+    said = {wire.STATUS: "200", wire.CONTENT_TYPE: "application/json", wire.DEPLOYMENT: "blue"}
+    await jobs.keep_result(bus, pair.mesh.endpoint, call.request_id, b"lost", said)
+    await streams.delete_message(bus, call.stream, call.seq)
+
+    server.restart()
+
+    answer = await asked
+    assert (answer.status, answer.body) == (200, b"lost")
+
+
+async def test_silent_broker_is_503_in_time(server, pair):
+    """A key that cannot be looked at holds nobody longer than the deadline."""
+    await pair.ask(x_ms_request_timeout_ms="50")
+    clients = [await pair.client() for _ in range(2)]
+    server.pause()
+    while await answers(pair.mesh.bus):  # a stop takes a moment to reach every thread
+        pass
+
+    began_s = asyncio.get_running_loop().time()
+    given = {"authorization": f"Bearer {KEY}", "idempotency-key": "k1"}
+    given |= {"x-ms-request-timeout-ms": "300"}
+    answer = await clients[0].ask("POST", pair.mesh.path, b"{}", **given)
+    took_s = asyncio.get_running_loop().time() - began_s
+    server.resume()
+
+    assert answer.status == 503
+    assert took_s < 1.0
+
+
+async def answers(bus):
+    try:
+        await asyncio.wait_for(bus.flush(), 0.2)
+    except TimeoutError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("published", [False, True])
