@@ -6,6 +6,7 @@ Ring: adapter.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -16,7 +17,8 @@ from mesh import claims, jobs, subjects
 from mesh.bus import Bus, Message
 from mesh.claims import NEVER, Claim
 from mesh.clock import BrokerClock
-from mesh.errors import ConflictError
+from mesh.errors import ConflictError, DeadlineExceededError
+from mesh.jobs import JobStatus
 from mesh.records import ClaimRecord
 
 
@@ -120,18 +122,32 @@ class Claims:
     async def _look(
         self, endpoint: str, claim: Claim, record: ClaimRecord, wanted: ClaimRecord
     ) -> Taken:
-        result = await jobs.find_result(self.bus, endpoint, record.request_id)
-        headers = (result.headers or {}) if result is not None else None
         job = None
-        if result is None and record.queued:
-            job = await jobs.find(self.bus, endpoint, record.request_id)
+        if record.queued:
+            job = await jobs.status(self.bus, endpoint, record.request_id)
+            result = job.result if job is not None else None
+        else:
+            result = await jobs.find_result(self.bus, endpoint, record.request_id)
         now_s = self._now()
         until_s = self.clock.local_s(claim.stamped_ns, now_s) + record.timeout_s
         verdict = judge(
-            record, wanted, headers, is_queued=job is not None, is_over=until_s <= now_s
+            record,
+            wanted,
+            ending(result, job),
+            is_queued=job is not None,
+            is_over=until_s <= now_s,
         )
-        deployment = job.record.deployment if job is not None else record.deployment
+        deployment = job.deployment if job is not None else record.deployment
         return Taken(verdict, record, until_s, deployment, result)
+
+
+def ending(result: Message | None, job: JobStatus | None) -> Mapping[str, str] | None:
+    """Return the headers of a result, what they would be if nobody ran it in time; None without."""
+    if result is not None:
+        return result.headers or {}
+    if job is not None and job.has_ended:
+        return jobs.failure(DeadlineExceededError())[1]
+    return None
 
 
 def awaited(endpoint: str, record: ClaimRecord) -> str:

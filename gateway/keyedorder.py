@@ -64,7 +64,9 @@ class KeyedOrders:
         self._claims.outcomes["replayed"] += 1
 
     async def _note(self, order: Order) -> None:
-        record = JobRecord(ingress_seq=order.enqueued.seq, timeout_s=order.timeout_s)
+        record = JobRecord(
+            ingress_seq=order.enqueued.seq, timeout_s=order.timeout_s, lane=order.lane
+        )
         await jobs.note(self._claims.bus, order.route.endpoint, order.request_id, record)
 
 

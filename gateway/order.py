@@ -7,6 +7,7 @@ from typing import NamedTuple
 from gateway.intake import Enqueued
 from gateway.invocation import Invocation
 from gateway.routes import Route
+from mesh.subjects import Lane
 
 
 class Order(NamedTuple):
@@ -16,5 +17,6 @@ class Order(NamedTuple):
     request_id: str
     route: Route
     invocation: Invocation
+    lane: Lane
     timeout_s: float
     left_s: float

@@ -25,6 +25,7 @@ MSG_ID: Final = "Nats-Msg-Id"
 MSG_TTL: Final = "Nats-TTL"
 EXPECTED_SEQ: Final = "Nats-Expected-Last-Subject-Sequence"
 TIME_STAMP: Final = "Nats-Time-Stamp"
+SEQUENCE: Final = "Nats-Sequence"
 STATUS: Final = "Mesh-Status"
 ERROR: Final = "Mesh-Error"
 INSTANCE: Final = "Mesh-Instance"
@@ -33,6 +34,7 @@ ATTEMPT: Final = "Mesh-Attempt"
 TIMING: Final = "Mesh-Timing"
 DEPLOYMENT: Final = "Mesh-Deployment"
 MODEL_STATUS: Final = "Mesh-Model-Status"
+PRIORITY: Final = "Mesh-Priority"
 IDEMPOTENCY_KEY: Final = "Mesh-Idempotency-Key"
 KEEP: Final = "Mesh-Keep"
 STORED: Final = "Mesh-Stored"
@@ -135,8 +137,9 @@ class Cancel(Wire, frozen=True, kw_only=True):
 class Event(Wire, frozen=True, kw_only=True):
     """Something that happened to an endpoint, a deployment or one of its instances.
 
-    `name` is one of Created, Updated, TrafficChanged, KeyRegenerated, StateChanged, Deleted; of an
-    instance: Started, Ready, InitFailed, BackOff, Killing. `at_s` is Unix time.
+    `name` is one of Created, Updated, TrafficChanged, KeyRegenerated, StateChanged, Deleted,
+    DeadLetterRetried, DeadLettersPurged; of an instance: Started, Ready, InitFailed, BackOff,
+    Killing. `at_s` is Unix time.
     """
 
     endpoint: str
@@ -214,7 +217,10 @@ class ShadowAnswer(Wire, frozen=True, kw_only=True):
 
 
 class DeadLetter(Wire, frozen=True, kw_only=True):
-    """A request that was given up, with all that is needed to send it again."""
+    """A request that was given up, with all that is needed to send it again.
+
+    `kind` says what was given up; a `request` is one that no worker could run.
+    """
 
     endpoint: str
     deployment: str
@@ -225,6 +231,7 @@ class DeadLetter(Wire, frozen=True, kw_only=True):
     at_s: float
     headers: dict[str, str]
     body: bytes
+    kind: str = "request"
 
 
 class ScaleDecision(Wire, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from typing import Final
 
 from mesh import jobs, subjects, wire
@@ -67,7 +68,12 @@ def _left_s(message: KeptMessage, now_s: float) -> float:
 
 def _headers(message: KeptMessage, left_s: float) -> dict[str, str]:
     """Return the headers a producer would have sent; without `Nats-Msg-Id`, which is known."""
-    own = dict(json.loads(message.headers.get(wire.HTTP, "[]")))
-    own |= {name: message.headers[name] for name in HANDED_ON if name in message.headers}
     request_id = message.headers[wire.REQUEST_ID]
-    return own | {wire.REQUEST_ID: request_id, wire.TIMEOUT_MS: str(max(1, round(left_s * 1000)))}
+    own = {wire.REQUEST_ID: request_id, wire.TIMEOUT_MS: str(max(1, round(left_s * 1000)))}
+    return handed_on(message.headers) | own
+
+
+def handed_on(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return what goes along of a message of a work queue: the caller's headers, and what it is."""
+    own: dict[str, str] = dict(json.loads(headers.get(wire.HTTP, "[]")))
+    return own | {name: headers[name] for name in HANDED_ON if name in headers}

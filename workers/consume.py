@@ -175,6 +175,8 @@ class Consumer:
 
     def _submit(self, work: Work, now_s: float) -> None:
         stop_s = now_s + self._spec.timeout_s
+        if work.lane != "interactive" and work.is_kept:
+            self._end.note_begun(work)
         self._runners.submit(run_request(work, self._latest_s(work), stop_s))
 
     async def _record_and_run(self, work: Work) -> None:
@@ -204,6 +206,10 @@ class Consumer:
     def on_exit(self, exit_: Exit) -> None:
         """Settle what a runner that died had in hand: what it had begun, and what not."""
         now_s = self._loop.time()
+        for number in exit_.stopped:
+            self._chunks.pop(number, None)
+            if (work := self.desk.finish(number, now_s)) is not None:
+                self._end.let_go(work, "cancelled" if work.cancelled else "expired")
         for number in sorted(exit_.waiting, reverse=True):
             self.desk.put_back(number, now_s)
         for number in exit_.started:

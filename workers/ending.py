@@ -21,6 +21,7 @@ from mesh.errors import (
     PoisonError,
 )
 from mesh.jobs import keep_result
+from mesh.kept import keep_request
 from mesh.statuses import status_of
 from mesh.streams import store
 from workers.answer import Reply, Speaker, refusal
@@ -95,6 +96,10 @@ class Endings:
         work.held_s = now_s
         self._outbox.send(work.ack, IN_PROGRESS)
 
+    def note_begun(self, work: Work) -> None:
+        """Tell those who ask for a queued request that it runs."""
+        self._outbox.send(*self._speaker.begun(work))
+
     def spawn(self, step: Coroutine[None, None, None]) -> None:
         """Run a step that has to wait for the broker; `drained` waits for it."""
         task = asyncio.create_task(step)
@@ -149,6 +154,8 @@ class Endings:
         headers = self._speaker.result(work, reply)
         endpoint = self._speaker.endpoint
         try:
+            if reply.code and not work.reply:
+                await keep_request(self._bus, endpoint, work.request_id, work.body, work.headers)
             return await keep_result(self._bus, endpoint, work.request_id, reply.body, headers)
         except BusError as exc:
             log.warning("ending.not_kept request=%s %s", work.request_id, exc)

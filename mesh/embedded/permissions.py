@@ -86,7 +86,7 @@ def producer_permissions(name: str, endpoints: Sequence[str]) -> Permissions:
             subjects.invoke(endpoint),
             subjects.enqueue(endpoint),
             f"$JS.API.DIRECT.GET.{subjects.RESULTS_STREAM}.{subjects.result(endpoint, '>')}",
-            f"$JS.API.DIRECT.GET.{subjects.JOBS_STREAM}.{subjects.job(endpoint, '*')}",
+            f"$JS.API.DIRECT.GET.{subjects.JOBS_STREAM}.{subjects.job(endpoint, '>')}",
         ]
         hears.append(subjects.result(endpoint, ">"))
     return {"publish": {"allow": publishes}, "subscribe": {"allow": hears}}
@@ -143,6 +143,7 @@ def _gateway_publishes() -> list[str]:
         # A stream's name is one token, so work queues cannot be named by a wildcard alone.
         "$JS.API.STREAM.MSG.DELETE.*",
         "$JS.API.STREAM.MSG.GET.*",
+        *(f"$JS.API.CONSUMER.INFO.*.{lane}" for lane in subjects.KEPT_LANES),
         *_reads(CONFIG),
     ]
 
@@ -156,6 +157,7 @@ def _worker_publishes() -> list[str]:
         subjects.SHADOWS,
         subjects.DEAD,
         subjects.RESULTS,
+        subjects.JOB_RUNS,
         "$JS.API.CONSUMER.MSG.NEXT.*.*",
         "$JS.API.CONSUMER.INFO.*.*",
         "$JS.ACK.>",
@@ -175,6 +177,9 @@ def _scaler_publishes() -> list[str]:
         # What a deleted deployment leaves is enqueued anew.
         subjects.ENQUEUES,
         subjects.JOBS,
+        # It cancels queued requests for people.
+        subjects.RESULTS,
+        subjects.CANCELS,
         "$JS.API.>",
         "$JS.ACK.>",
         "$JS.FC.>",
