@@ -8,8 +8,7 @@ import json
 import pytest
 
 from gateway.idempotency import Asked, digest_of
-from mesh import claims, jobs, streams, subjects, wire
-from mesh.errors import CancelledRequestError
+from mesh import claims, jobs, kept, streams, subjects, wire
 from mesh.records import ClaimRecord
 from tests.integration.gateway.conftest import KEY
 from tests.integration.gateway.pair import Pair
@@ -422,14 +421,39 @@ async def test_refused_queued_request_frees_its_key(pair):
 async def test_cancelled_job_frees_its_key(pair):
     """A repeat is another job."""
     first = await pair.ask(**ASYNC)
-    body, headers = jobs.failure(CancelledRequestError())
-    request_id = first.headers["x-request-id"]
-    await jobs.keep_result(pair.mesh.bus, pair.mesh.endpoint, request_id, body, headers)
+    client = await pair.client()
+    place = first.headers["location"]
+    gone = await client.ask("DELETE", place, authorization=f"Bearer {KEY}")
 
     second = await pair.ask(1, **ASYNC)
 
+    assert (gone.status, second.status) == (200, 202)
+    assert second.headers["location"] != place
+
+
+async def test_expired_job_frees_its_key(pair):
+    """Nobody ran it in time, and nobody has found it yet: a repeat is another job."""
+    body = b'{"x": 1}'
+    await claim_of_a_dead_gateway(pair, body, timeout_s=10, queued=True)
+    expired = jobs.JobRecord(deployment="blue", timeout_s=-1000.0)
+    await jobs.note(pair.mesh.bus, pair.mesh.endpoint, "first", expired)
+
+    second = await pair.ask(body=body, **ASYNC)
+
     assert second.status == 202
-    assert second.headers["x-request-id"] != request_id
+    assert not second.headers["location"].endswith("/first")
+
+
+async def test_gateway_that_died_before_it_queued(pair):
+    """When it is sure that it will not any more, a repeat queues the request under its id."""
+    body = b'{"x": 1}'
+    await claim_of_a_dead_gateway(pair, body, timeout_s=0.5, queued=True, deployment="green")
+
+    answer = await pair.ask(body=body, **ASYNC)
+
+    job = await jobs.find(pair.mesh.bus, pair.mesh.endpoint, "first")
+    assert answer.headers["location"].endswith("/first")
+    assert job.record.deployment == "green"
 
 
 async def test_invocation_with_a_key(server, served):
@@ -451,20 +475,75 @@ async def test_invocation_with_a_key(server, served):
 
 async def test_enqueued_requests_with_a_key(server, served):
     """One is run; each has the result under the id it was left with."""
-    producer = await NatsSocket.open(server.url)
-    subject = subjects.enqueue(served.mesh.endpoint)
-
     for name in ("a", "b"):
-        given = {"Mesh_Request_Id": name, "Mesh_Idempotency_Key": "k1"}
-        await producer.request(subject, b'{"x": 1}', **given)
-    given = {"Mesh_Request_Id": "c", "Mesh_Idempotency_Key": "k1"}
-    await producer.request(subject, b"other", **given)
+        await enqueue(server, served, name)
+    await enqueue(server, served, "c", body=b"other")
 
     results = {name: await result_of(served, name) for name in "abc"}
-    await producer.close()
     assert results["a"].data == results["b"].data
     assert results["c"].headers[wire.ERROR] == "key_reused"
     assert len(served.ran) == 1
+
+
+async def test_enqueued_repeat_waits_for_the_first(server, served):
+    """It is known meanwhile, and it is not run."""
+    for model in served.models.values():
+        model.go.clear()
+    await enqueue(server, served, "a")
+    await enqueue(server, served, "b")
+    while await jobs.status(served.mesh.bus, served.mesh.endpoint, "b") is None:
+        pass
+    while not served.ran:
+        await served.mesh.bus.flush()
+
+    for model in served.models.values():
+        model.go.set()
+
+    repeat = await result_of(served, "b")
+    assert repeat.data == (await result_of(served, "a")).data
+    assert repeat.headers[wire.REPLAYED] == "true"
+    assert [request_id for _, request_id in served.ran] == ["a"]
+
+
+async def test_enqueued_repeat_of_a_cancelled_one_is_run(server, pair):
+    """Under its own id, even if it has waited for the other one."""
+    await enqueue(server, pair, "a")
+    await enqueue(server, pair, "b")
+    while await jobs.status(pair.mesh.bus, pair.mesh.endpoint, "b") is None:
+        pass
+
+    await kept.cancel(pair.mesh.bus, pair.mesh.endpoint, "a")
+    await pair.serve("blue", "green")
+
+    assert (await result_of(pair, "b")).headers[wire.STATUS] == "200"
+    assert [request_id for _, request_id in pair.ran] == ["b"]
+
+
+async def test_enqueued_repeat_takes_over_from_a_gateway_that_died(server, pair):
+    """What that one may have queued is queued under its id; the repeat has a copy of its result."""
+    await claim_of_a_dead_gateway(pair, b'{"x": 1}', timeout_s=0.0, queued=True)
+    await pair.serve("blue", "green")
+
+    await enqueue(server, pair, "b")
+
+    result = await result_of(pair, "b")
+    assert result.data == (await result_of(pair, "first")).data
+    assert [request_id for _, request_id in pair.ran] == ["first"]
+
+
+async def test_enqueued_with_what_is_no_key_has_a_failed_result(server, pair):
+    """As a bad header over HTTP is 400."""
+    await enqueue(server, pair, "a", key="a b")
+
+    assert (await result_of(pair, "a")).headers[wire.STATUS] == "400"
+
+
+async def enqueue(server, pair, request_id, body=b'{"x": 1}', key="k1"):
+    """Leave a request as a producer does."""
+    producer = await NatsSocket.open(server.url)
+    given = {"Mesh_Request_Id": request_id, "Mesh_Idempotency_Key": key}
+    await producer.request(subjects.enqueue(pair.mesh.endpoint), body, **given)
+    await producer.close()
 
 
 async def result_of(pair, request_id):
@@ -477,13 +556,10 @@ async def result_of(pair, request_id):
 
 async def test_enqueued_and_submitted_are_one(server, served):
     """A repeat over HTTP of what was enqueued has its place."""
-    producer = await NatsSocket.open(server.url)
-    given = {"Mesh_Request_Id": "a", "Mesh_Idempotency_Key": "k1"}
-    await producer.request(subjects.enqueue(served.mesh.endpoint), b'{"x": 1}', **given)
+    await enqueue(server, served, "a")
     await result_of(served, "a")
 
     answer = await served.ask(**ASYNC)
 
-    await producer.close()
     assert answer.status == 202
     assert answer.headers["location"].endswith("/requests/a")
