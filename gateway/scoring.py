@@ -27,7 +27,7 @@ from gateway.shadow import Shadows
 from gateway.submission import PREFER, Submissions, prefers_async
 from gateway.withdrawal import Withdrawals
 from mesh.bus import Outlet
-from mesh.errors import BusError, BusTimeoutError, DeadlineExceededError, MeshError
+from mesh.errors import BusError, BusTimeoutError, DeadlineExceededError, MeshError, QueueFullError
 
 METHODS: Final = frozenset((b"POST", b"GET"))
 EARLY_BYTES: Final = 64 * 1024
@@ -86,8 +86,6 @@ class Scoring:
                 self.keyed.check(call)
             else:
                 self.aim(call)
-            if not self._outlet.is_connected:
-                raise BusError("the broker is away")
         except MeshError as error:
             self.refuse(call, error)
             return False
@@ -99,10 +97,15 @@ class Scoring:
         Raises:
             MeshError: it cannot, or there is none.
         """
-        call.aim(*choose(call.exchange.route, call.exchange.headers))
+        headers, now_s = call.exchange.headers, self._now()
+        call.aim(*choose(call.exchange.route, headers))
         if call.path != SCORE:
             check_path(call.target, call.path)
-        check_alive(call.target, self._now())
+        check_alive(call.target, now_s)
+        if not self._outlet.is_connected:
+            raise BusError("the broker is away")
+        if PREFER not in headers or not prefers_async(headers[PREFER]):
+            call.target.forecast.check(call.timeout_s, now_s)
 
     def start(self, exchange: Exchange) -> None:
         """Publish an admitted request; one with a key only if it is the first."""
@@ -127,6 +130,7 @@ class Scoring:
             return
         call.is_out = True
         call.meters.accepted += 1
+        call.target.forecast.admitted += 1
         self._pending.add(call, self._now() + call.timeout_s)
 
     def reject(self, exchange: Exchange, error: MeshError) -> None:
@@ -173,6 +177,9 @@ class Scoring:
             and entry.timeout_s >= UNCONFIRMED_S
         ):
             error = BusTimeoutError("the queue did not confirm the request")
+        elif isinstance(error, QueueFullError):
+            after_s = entry.target.forecast.retry_after_s(self._now())
+            error = QueueFullError(retry_after_s=after_s)
         self.refuse(entry, error)
 
     def _submitted(self, call: Call, response: Response) -> None:
