@@ -65,6 +65,7 @@ class Exchange:
     )  # fmt: skip
 
     message_event = _Deaf()
+    body_digest = b""  # SHA-256 of a body that is not kept here
     is_trusted = False  # whether somebody else has checked that the caller may ask
     method: bytes
     url: bytes

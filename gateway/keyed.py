@@ -15,11 +15,11 @@ from typing import Final, Protocol
 
 import msgspec
 
-from gateway.call import Call, KeyedCall
+from gateway.call import Call, KeyedCall, new_request_id
 from gateway.claiming import Claims, Held, Taken
 from gateway.ear import Ear
 from gateway.edge import Response
-from gateway.idempotency import KEY, digest_of, is_refusal
+from gateway.idempotency import KEY, digest_of, is_final, is_refusal
 from gateway.pending import Entry, Sink
 from gateway.repeat import claimed, replay
 from gateway.withdrawal import Withdrawals
@@ -144,7 +144,7 @@ class Keyed:
 
     async def _claim_in_time(self, call: KeyedCall) -> Response | None:
         wanted = await claimed(call)
-        until_s = self._now() + wanted.timeout_s
+        until_s = call.until_s or self._now() + wanted.timeout_s
         try:
             async with asyncio.timeout_at(until_s + MARGIN_S):
                 return await self._claim(call, wanted, until_s)
@@ -237,8 +237,15 @@ class Keyed:
             return
         if result is None:
             self._door.failed(call, error)
+        elif not is_final(result.headers or {}):
+            await self._start_over(call)
         else:
             self._door.answered(call, result.data, jobs.answer_headers(result.headers or {}))
+
+    async def _start_over(self, call: KeyedCall) -> None:
+        """Serve a request anew whose id was cancelled: by the one it had taken over from."""
+        call.request_id, call.is_out, call.ack = new_request_id(), False, None
+        await self._serve(call)
 
     async def _fail(self, call: KeyedCall, error: MeshError) -> None:
         if is_refusal(error, queued=call.wanted.queued):

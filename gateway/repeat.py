@@ -46,7 +46,9 @@ async def fingerprint(call: KeyedCall) -> str:
     """Return what tells the request from others under its key."""
     exchange = call.exchange
     headers = exchange.headers
-    if len(exchange.body) > IN_A_THREAD_BYTES:
+    if exchange.body_digest:
+        body = exchange.body_digest
+    elif len(exchange.body) > IN_A_THREAD_BYTES:
         body = await asyncio.to_thread(_sha256, exchange.body)
     else:
         body = _sha256(exchange.body)

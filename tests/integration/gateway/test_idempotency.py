@@ -9,6 +9,7 @@ import pytest
 
 from gateway.idempotency import Asked, digest_of
 from mesh import claims, jobs, kept, streams, subjects, wire
+from mesh.errors import CancelledRequestError
 from mesh.records import ClaimRecord
 from tests.integration.gateway.conftest import KEY
 from tests.integration.gateway.pair import Pair
@@ -341,6 +342,37 @@ async def answers(bus):
     except TimeoutError:
         return False
     return True
+
+
+async def test_request_that_was_cancelled_by_another_is_run_anew(served):
+    """One that took over shares its id with one whose client may yet go away."""
+    for model in served.models.values():
+        model.go.clear()
+    asked = asyncio.create_task(served.ask())
+    while not served.ran:
+        await served.mesh.bus.flush()
+    body, headers = jobs.failure(CancelledRequestError())
+    first = served.ran[0][1]
+    await jobs.keep_result(served.mesh.bus, served.mesh.endpoint, first, body, headers)
+
+    for model in served.models.values():
+        model.go.set()
+
+    answer = await asked
+    assert answer.status == 200
+    assert answer.headers["x-request-id"] == served.ran[1][1] != first
+
+
+async def test_one_of_many_takes_over(pair):
+    """When a gateway has died, those who wait do not all run."""
+    body = b'{"x": 1}'
+    await claim_of_a_dead_gateway(pair, body, timeout_s=0.5)
+    await pair.serve("blue", "green")
+
+    answers = await asyncio.gather(*(pair.ask(number % 2, body) for number in range(10)))
+
+    assert {(one.status, one.body) for one in answers} == {(200, answers[0].body)}
+    assert [request_id for _, request_id in pair.ran] == ["first"]
 
 
 @pytest.mark.parametrize("published", [False, True])
