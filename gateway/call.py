@@ -19,7 +19,7 @@ from gateway.routes import Mirror, Route, Target, timing_fields
 from mesh import wire
 from mesh.deadline import shorter_timeout_s
 from mesh.errors import NotFoundError, NoWorkerError
-from mesh.records import ClaimRecord
+from mesh.records import ReservationRecord
 
 DEPLOYMENT: Final = b"azureml-model-deployment"
 ROUTING_KEY: Final = b"mesh-routing-key"
@@ -106,19 +106,19 @@ class Call(Entry):
 class KeyedCall(Call):
     """A request with an idempotency key.
 
-    `claim` is the subject its key is kept under, `wanted` what it would write there; `seq_held` the
+    `key_subject` is what its key is kept under, `wanted` what it would write there; `seq_held` the
     revision at which it is written, 0 while the key is not this request's; `until_s` when its time
     is over.
     """
 
-    __slots__ = ("claim", "seq_held", "until_s", "wanted")
+    __slots__ = ("key_subject", "seq_held", "until_s", "wanted")
 
     def __init__(self, exchange: Exchange, meters: Meters, sink: Sink) -> None:
         super().__init__(exchange, meters, sink)
-        self.claim = ""
+        self.key_subject = ""
         self.seq_held = 0
         self.until_s = 0.0
-        self.wanted = ClaimRecord(fingerprint="", request_id=self.request_id, timeout_s=0.0)
+        self.wanted = ReservationRecord(fingerprint="", request_id=self.request_id, timeout_s=0.0)
 
     def fields(self, reply: str, message_id: str = "") -> str:
         """Ask for the result to be kept; a second try needs a message id of its own."""

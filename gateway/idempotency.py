@@ -12,7 +12,7 @@ from typing import Final, Literal, NamedTuple
 
 from mesh import wire
 from mesh.errors import BusError, BusTimeoutError, CapacityError, MeshError, RequestError
-from mesh.records import ClaimRecord
+from mesh.records import ReservationRecord
 from mesh.statuses import status_of
 
 KEY: Final = b"idempotency-key"
@@ -53,8 +53,8 @@ class Asked(NamedTuple):
 
 
 def judge(
-    record: ClaimRecord,
-    wanted: ClaimRecord,
+    record: ReservationRecord,
+    wanted: ReservationRecord,
     result: Mapping[str, str] | None,
     *,
     is_queued: bool,

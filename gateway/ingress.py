@@ -17,13 +17,13 @@ from msgspec.structs import replace
 
 from gateway import lanes
 from gateway.call import DEPLOYMENT, check_path, choose, path_of
-from gateway.claiming import Claims
 from gateway.exchange import Handler
 from gateway.idempotency import KEY
 from gateway.intake import Enqueued, Intake
 from gateway.invocation import Invocation
 from gateway.keyedorder import KeyedOrders
 from gateway.order import Order
+from gateway.reserving import Reservations
 from gateway.routes import RouteTable, Target
 from mesh import jobs, subjects, wire
 from mesh.backoff import backoff_s
@@ -97,16 +97,16 @@ class Ingress:
 
     def __init__(
         self,
-        claims: Claims,
+        reservations: Reservations,
         routes: RouteTable,
         handler: Handler,
         outlet: Outlet,
         default_s: float,
     ) -> None:
         self.outcomes = {"queued": 0, "repeated": 0, "retried": 0, "failed": 0}
-        self.intake = Intake(claims.bus, self.settle, claims.clock)
-        self._bus = claims.bus
-        self._keyed = KeyedOrders(claims)
+        self.intake = Intake(reservations.bus, self.settle, reservations.clock)
+        self._bus = reservations.bus
+        self._keyed = KeyedOrders(reservations)
         self._routes = routes
         self._handler = handler
         self._outlet = outlet

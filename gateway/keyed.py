@@ -1,6 +1,6 @@
 """Requests with an idempotency key: the first one is run, every other one gets its answer.
 
-The key is claimed before the deployment is picked. Who finds it taken waits for the result of the
+The key is taken before the deployment is picked. Who finds it taken waits for the result of the
 first request, and takes over under the same id when that one's time is over without one: the stream
 of results keeps one per id, whoever stores it. Ring: service.
 """
@@ -16,12 +16,12 @@ from typing import Final, Protocol
 import msgspec
 
 from gateway.call import Call, KeyedCall, new_request_id
-from gateway.claiming import Claims, Held, Taken
 from gateway.ear import Ear
 from gateway.edge import Response
 from gateway.idempotency import KEY, digest_of, is_final, is_refusal
 from gateway.pending import Entry, Sink
-from gateway.repeat import claimed, replay
+from gateway.repeat import replay, reservation_of
+from gateway.reserving import Held, Reservations, Taken
 from gateway.withdrawal import Withdrawals
 from mesh import jobs, subjects, wire
 from mesh.bus import Message
@@ -34,7 +34,7 @@ from mesh.errors import (
     KeyReusedError,
     MeshError,
 )
-from mesh.records import ClaimRecord
+from mesh.records import ReservationRecord
 from mesh.tasks import end, wait_for
 
 log = logging.getLogger("gateway.keyed")
@@ -63,10 +63,10 @@ class Door(Sink, Protocol):
 class Keyed:
     """Serves requests with a key, and is the sink of those that are run."""
 
-    def __init__(self, claims: Claims, door: Door, withdrawals: Withdrawals) -> None:
-        self._claims = claims
-        self._outcomes = claims.outcomes
-        self._bus = claims.bus
+    def __init__(self, reservations: Reservations, door: Door, withdrawals: Withdrawals) -> None:
+        self._reservations = reservations
+        self._outcomes = reservations.outcomes
+        self._bus = reservations.bus
         self._door = door
         self._withdrawals = withdrawals
         self._waiting: dict[KeyedCall, asyncio.Event] = {}
@@ -90,7 +90,9 @@ class Keyed:
             RequestError: it is none.
         """
         exchange = call.exchange
-        call.claim = subjects.claim(exchange.route.endpoint, digest_of(exchange.headers[KEY]))
+        call.key_subject = subjects.reservation(
+            exchange.route.endpoint, digest_of(exchange.headers[KEY])
+        )
 
     def start(self, call: KeyedCall) -> None:
         """Run a request, or find the answer that another one has under its key."""
@@ -128,7 +130,7 @@ class Keyed:
 
     async def _serve(self, call: KeyedCall) -> None:
         try:
-            response = await self._claim_in_time(call)
+            response = await self._reserve_in_time(call)
         except MeshError as error:
             self._outcomes["conflict"] += isinstance(error, KeyReusedError)
             self._door.refuse(call, error)
@@ -142,16 +144,18 @@ class Keyed:
                 self._outcomes["replayed"] += 1
                 self._door.finish(call, response)
 
-    async def _claim_in_time(self, call: KeyedCall) -> Response | None:
-        wanted = await claimed(call)
+    async def _reserve_in_time(self, call: KeyedCall) -> Response | None:
+        wanted = await reservation_of(call)
         until_s = call.until_s or self._now() + wanted.timeout_s
         try:
             async with asyncio.timeout_at(until_s + MARGIN_S):
-                return await self._claim(call, wanted, until_s)
+                return await self._reserve(call, wanted, until_s)
         except TimeoutError as exc:
             raise BusTimeoutError("the broker did not answer in time") from exc
 
-    async def _claim(self, call: KeyedCall, wanted: ClaimRecord, until_s: float) -> Response | None:
+    async def _reserve(
+        self, call: KeyedCall, wanted: ReservationRecord, until_s: float
+    ) -> Response | None:
         """Return the first one's answer, or None if this is the first."""
         has_waited = False
         while not call.exchange.disconnected:
@@ -171,14 +175,14 @@ class Keyed:
         raise CancelledRequestError
 
     async def _look(
-        self, call: KeyedCall, wanted: ClaimRecord, until_s: float
+        self, call: KeyedCall, wanted: ReservationRecord, until_s: float
     ) -> Held | Response | None:
         """Look what stands under the key; None if it is worth another look."""
         endpoint = call.exchange.route.endpoint
-        found = await self._claims.take(endpoint, call.claim, wanted)
+        found = await self._reservations.take(endpoint, call.key_subject, wanted)
         if isinstance(found, Taken) and found.verdict == "wait":
             async with Ear(self._bus) as ear:  # from here on nothing is missed
-                found = await self._claims.take(endpoint, call.claim, wanted, ear)
+                found = await self._reservations.take(endpoint, call.key_subject, wanted, ear)
                 if isinstance(found, Taken) and found.verdict == "wait":
                     await self._wait(call, ear, min(found.until_s, until_s), until_s)
                     return None
@@ -222,7 +226,9 @@ class Keyed:
         if record.queued or call.timeout_s < record.timeout_s:
             limit_s = record.timeout_s if record.queued else call.timeout_s
             record = msgspec.structs.replace(record, deployment=call.deployment, timeout_s=limit_s)
-            call.seq_held = await self._claims.rewrite(call.claim, record, call.seq_held)
+            call.seq_held = await self._reservations.rewrite(
+                call.key_subject, record, call.seq_held
+            )
         call.timeout_s = min(call.timeout_s, call.until_s - self._now())
         if call.timeout_s <= 0:
             raise DeadlineExceededError
@@ -255,7 +261,7 @@ class Keyed:
 
     async def _free(self, call: KeyedCall) -> None:
         with contextlib.suppress(MeshError):  # else it is free when its time is over
-            await self._claims.free(call.claim, call.seq_held)
+            await self._reservations.free(call.key_subject, call.seq_held)
             self._outcomes["freed"] += 1
 
     async def _cancel(self, call: KeyedCall) -> None:

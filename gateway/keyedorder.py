@@ -6,17 +6,16 @@ again, until the first has a result, and gets a copy of it under its own id. Rin
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Awaitable, Callable
 
 from gateway.call import CONTENT_TYPE, DEPLOYMENT, path_of
-from gateway.claiming import Claims, Held
 from gateway.idempotency import KEY, SUBMIT_S, Asked, digest_of
 from gateway.order import Order
+from gateway.reserving import Held, Reservations
 from mesh import jobs, subjects, wire
 from mesh.bus import Message
 from mesh.errors import CapacityError, ConflictError, KeyReusedError
-from mesh.records import ClaimRecord, JobRecord
+from mesh.records import JobRecord, ReservationRecord
 
 
 class UnfinishedError(CapacityError):
@@ -26,11 +25,11 @@ class UnfinishedError(CapacityError):
 class KeyedOrders:
     """Finds out what is to become of an order with a key."""
 
-    def __init__(self, claims: Claims) -> None:
-        self._claims = claims
+    def __init__(self, reservations: Reservations) -> None:
+        self._reservations = reservations
 
     def __repr__(self) -> str:
-        return f"<KeyedOrders {self._claims!r}>"
+        return f"<KeyedOrders {self._reservations!r}>"
 
     async def settle(self, order: Order, queue: Callable[[Order], Awaitable[str]]) -> str:
         """Return what became of an order: `queue` does it if it is the first, or takes over.
@@ -40,8 +39,8 @@ class KeyedOrders:
             MeshError: it cannot be settled now.
         """
         endpoint, key = order.route.endpoint, order.invocation.headers[KEY]
-        subject = subjects.claim(endpoint, digest_of(key))
-        found = await self._claims.take(endpoint, subject, wanted(order))
+        subject = subjects.reservation(endpoint, digest_of(key))
+        found = await self._reservations.take(endpoint, subject, wanted(order))
         if found is None:
             raise ConflictError
         first_id = found.record.request_id
@@ -60,17 +59,19 @@ class KeyedOrders:
     async def _copy(self, order: Order, result: Message) -> None:
         headers = jobs.own_headers(result.headers or {}) | {wire.REPLAYED: "true"}
         endpoint = order.route.endpoint
-        await jobs.keep_result(self._claims.bus, endpoint, order.request_id, result.data, headers)
-        self._claims.outcomes["replayed"] += 1
+        await jobs.keep_result(
+            self._reservations.bus, endpoint, order.request_id, result.data, headers
+        )
+        self._reservations.outcomes["replayed"] += 1
 
     async def _note(self, order: Order) -> None:
         record = JobRecord(
             ingress_seq=order.enqueued.seq, timeout_s=order.timeout_s, lane=order.lane
         )
-        await jobs.note(self._claims.bus, order.route.endpoint, order.request_id, record)
+        await jobs.note(self._reservations.bus, order.route.endpoint, order.request_id, record)
 
 
-def wanted(order: Order) -> ClaimRecord:
+def wanted(order: Order) -> ReservationRecord:
     """Return what an order would write under its key."""
     invocation = order.invocation
     asked = Asked(
@@ -78,9 +79,9 @@ def wanted(order: Order) -> ClaimRecord:
         path=path_of(invocation),
         content_type=invocation.headers.get(CONTENT_TYPE, b""),
         deployment=invocation.headers.get(DEPLOYMENT, b""),
-        body=hashlib.sha256(invocation.body).digest(),
+        body=invocation.digest(),
     )
-    return ClaimRecord(
+    return ReservationRecord(
         fingerprint=asked.fingerprint,
         request_id=order.request_id,
         timeout_s=SUBMIT_S,

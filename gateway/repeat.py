@@ -6,18 +6,17 @@ Ring: service.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from typing import Final
 
 from gateway.call import CONTENT_TYPE, DEPLOYMENT, KeyedCall, timeout_s
-from gateway.claiming import Taken
 from gateway.edge import Response, answer
 from gateway.exchange import Exchange
 from gateway.idempotency import SUBMIT_S, Asked
+from gateway.reserving import Taken
 from gateway.submission import PREFER, accepted, prefers_async
 from mesh import jobs, wire
 from mesh.errors import KeyReusedError
-from mesh.records import ClaimRecord
+from mesh.records import ReservationRecord
 
 IN_A_THREAD_BYTES: Final = 256 * 1024
 REPLAYED: Final = b"idempotency-replayed: true\r\n"
@@ -31,10 +30,10 @@ def longest_s(exchange: Exchange) -> float:
     return max((timeout_s(target, headers) for target in chosen), default=0.0)
 
 
-async def claimed(call: KeyedCall) -> ClaimRecord:
+async def reservation_of(call: KeyedCall) -> ReservationRecord:
     """Return what the request would write under its key."""
     queued = prefers_async(call.exchange.headers.get(PREFER, b""))
-    return ClaimRecord(
+    return ReservationRecord(
         fingerprint=await fingerprint(call),
         request_id=call.request_id,
         timeout_s=SUBMIT_S if queued else longest_s(call.exchange),
@@ -46,12 +45,10 @@ async def fingerprint(call: KeyedCall) -> str:
     """Return what tells the request from others under its key."""
     exchange = call.exchange
     headers = exchange.headers
-    if exchange.body_digest:
-        body = exchange.body_digest
-    elif len(exchange.body) > IN_A_THREAD_BYTES:
-        body = await asyncio.to_thread(_sha256, exchange.body)
+    if exchange.size_bytes > IN_A_THREAD_BYTES:
+        body = await asyncio.to_thread(exchange.digest)
     else:
-        body = _sha256(exchange.body)
+        body = exchange.digest()
     return Asked(
         method=exchange.method,
         path=call.path,
@@ -59,10 +56,6 @@ async def fingerprint(call: KeyedCall) -> str:
         deployment=headers.get(DEPLOYMENT, b""),
         body=body,
     ).fingerprint
-
-
-def _sha256(body: bytes) -> bytes:
-    return hashlib.sha256(body).digest()
 
 
 def replay(call: KeyedCall, taken: Taken) -> Response:
@@ -85,7 +78,7 @@ def replay(call: KeyedCall, taken: Taken) -> Response:
     return response._replace(head=response.head + REPLAYED, said=said)
 
 
-def reused_text(record: ClaimRecord, call: KeyedCall) -> str:
+def reused_text(record: ReservationRecord, call: KeyedCall) -> str:
     """Say what the key stands for."""
     queued = prefers_async(call.exchange.headers.get(PREFER, b""))
     if record.queued != queued:

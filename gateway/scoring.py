@@ -12,7 +12,6 @@ from typing import Any, Final, NamedTuple
 
 from gateway import auth
 from gateway.call import Call, KeyedCall, check_alive, check_path, choose
-from gateway.claiming import Claims
 from gateway.cors import Cors
 from gateway.edge import Response, answer, refusal
 from gateway.exchange import Exchange
@@ -22,6 +21,7 @@ from gateway.ledger import CLIENT_GONE, Ledger, describe
 from gateway.meters import MeterBook
 from gateway.paths import SCORE
 from gateway.pending import Entry, Pending
+from gateway.reserving import Reservations
 from gateway.routes import RouteTable
 from gateway.shadow import Shadows
 from gateway.submission import PREFER, Submissions, prefers_async
@@ -44,7 +44,7 @@ class Parts(NamedTuple):
     book: MeterBook
     cors: Cors
     submissions: Submissions
-    claims: Claims
+    reservations: Reservations
 
 
 class Scoring:
@@ -63,7 +63,7 @@ class Scoring:
         self._shadows = Shadows(parts.outlet, parts.pending)
         self._withdrawals = Withdrawals(parts.outlet, parts.pending)
         self._now = asyncio.get_running_loop().time
-        self.keyed = Keyed(parts.claims, self, self._withdrawals)
+        self.keyed = Keyed(parts.reservations, self, self._withdrawals)
 
     def find(self, method: bytes, url: bytes, headers: dict[bytes, bytes]) -> Any:
         """Return the route of a scoring request, None if it is not one."""

@@ -13,7 +13,6 @@ import socket
 from typing import Any, Final
 
 from gateway.app import build_app
-from gateway.claiming import Claims
 from gateway.cors import Cors
 from gateway.heartbeat import Heartbeat
 from gateway.ingress import Ingress
@@ -23,6 +22,7 @@ from gateway.meters import MeterBook
 from gateway.metrics import Counts, GatewayCollector
 from gateway.pending import Pending
 from gateway.recovery import Recovery
+from gateway.reserving import Reservations
 from gateway.results import Results
 from gateway.routes import RouteTable
 from gateway.scoring import Parts, Scoring
@@ -62,11 +62,11 @@ class Gateway:
         self._cors = Cors(settings.cors_origins)
         self._results = Results(bus, self._routes, self._cors)
         self._submissions = Submissions(bus, settings.queued_timeout_s)
-        self._claims = Claims(bus, BrokerClock())
+        self._reservations = Reservations(bus, BrokerClock())
         self._scoring = self._serve_scoring()
         self._invocations = Invocations(bus, self._routes, self._scoring, self._outlet)
         self._ingress = Ingress(
-            self._claims, self._routes, self._scoring, self._outlet, settings.queued_timeout_s
+            self._reservations, self._routes, self._scoring, self._outlet, settings.queued_timeout_s
         )
         self._is_leaving = False
 
@@ -137,7 +137,7 @@ class Gateway:
             self._book,
             self._cors,
             self._submissions,
-            self._claims,
+            self._reservations,
         )
         return Scoring(parts, min(self._settings.max_request_bytes, self._bus.max_body_bytes))
 
@@ -178,7 +178,7 @@ class Gateway:
                 "mesh_gateway_keyed",
                 "Requests with an idempotency key by what became of them here",
                 "outcome",
-                self._claims.outcomes,
+                self._reservations.outcomes,
             ),
         ]
 

@@ -49,7 +49,7 @@ ENQUEUES: Final = "mesh.enqueue.*"
 RESULTS: Final = "mesh.result.>"
 JOBS: Final = "mesh.job.>"
 JOB_RUNS: Final = "mesh.job.*.*.run"
-CLAIMS: Final = f"$KV.{IDEMPOTENCY_BUCKET}.>"
+RESERVATIONS: Final = f"$KV.{IDEMPOTENCY_BUCKET}.>"
 WORK: Final = "mesh.work.>"
 REPLIES: Final = "mesh.reply.>"
 CANCELS: Final = "mesh.cancel.>"
@@ -117,7 +117,7 @@ def job_run(endpoint: str, request_id: str) -> str:
     return f"mesh.job.{endpoint}.{request_id}.run"
 
 
-def claim(endpoint: str, digest: str) -> str:
+def reservation(endpoint: str, digest: str) -> str:
     """Where it is kept whose request the idempotency key of this digest stands for."""
     return f"$KV.{IDEMPOTENCY_BUCKET}.{endpoint}.{digest}"
 

@@ -59,7 +59,7 @@ def permissions(role: Role) -> Permissions:
                 subjects.INVOKES,
                 subjects.RESULTS,
                 subjects.JOBS,
-                subjects.CLAIMS,
+                subjects.RESERVATIONS,
                 own_inbox,
             ]
             return _limited(_gateway_publishes(), hears) | {"allow_responses": INVOKED}
@@ -139,7 +139,7 @@ def _gateway_publishes() -> list[str]:
         f"$JS.API.DIRECT.GET.{subjects.RESULTS_STREAM}.>",
         f"$JS.API.DIRECT.GET.{subjects.JOBS_STREAM}.>",
         f"$JS.API.DIRECT.GET.{IDEMPOTENCY}.>",
-        subjects.CLAIMS,
+        subjects.RESERVATIONS,
         # A stream's name is one token, so work queues cannot be named by a wildcard alone.
         "$JS.API.STREAM.MSG.DELETE.*",
         "$JS.API.STREAM.MSG.GET.*",

@@ -8,9 +8,9 @@ import json
 import pytest
 
 from gateway.idempotency import Asked, digest_of
-from mesh import claims, jobs, kept, streams, subjects, wire
+from mesh import jobs, kept, reservations, streams, subjects, wire
 from mesh.errors import CancelledRequestError
-from mesh.records import ClaimRecord
+from mesh.records import ReservationRecord
 from tests.integration.gateway.conftest import KEY
 from tests.integration.gateway.pair import Pair
 from tests.natssocket import NatsSocket
@@ -366,7 +366,7 @@ async def test_request_that_was_cancelled_by_another_is_run_anew(served):
 async def test_one_of_many_takes_over(pair):
     """When a gateway has died, those who wait do not all run."""
     body = b'{"x": 1}'
-    await claim_of_a_dead_gateway(pair, body, timeout_s=0.5)
+    await key_of_a_dead_gateway(pair, body, timeout_s=0.5)
     await pair.serve("blue", "green")
 
     answers = await asyncio.gather(*(pair.ask(number % 2, body) for number in range(10)))
@@ -379,7 +379,7 @@ async def test_one_of_many_takes_over(pair):
 async def test_gateway_that_died_midway(pair, published):
     """After its time another one takes over; a result that came meanwhile is found."""
     body, endpoint = b'{"x": 1}', pair.mesh.endpoint
-    await claim_of_a_dead_gateway(pair, body, timeout_s=0.5)
+    await key_of_a_dead_gateway(pair, body, timeout_s=0.5)
     if published:
         await pair.serve("blue")
         headers = {wire.REQUEST_ID: "first", wire.KEEP: "1", wire.TIMEOUT_MS: "5000"}
@@ -395,13 +395,13 @@ async def test_gateway_that_died_midway(pair, published):
     assert [request_id for _, request_id in pair.ran] == ["first"]
 
 
-async def claim_of_a_dead_gateway(pair, body, timeout_s, **fields):
+async def key_of_a_dead_gateway(pair, body, timeout_s, **fields):
     """Write what a gateway writes before it publishes."""
-    wanted = ClaimRecord(
+    wanted = ReservationRecord(
         fingerprint=fingerprint(body), request_id="first", timeout_s=timeout_s, **fields
     )
-    subject = subjects.claim(pair.mesh.endpoint, digest_of(b"k1"))
-    await claims.take(pair.mesh.bus, subject, wanted)
+    subject = subjects.reservation(pair.mesh.endpoint, digest_of(b"k1"))
+    await reservations.take(pair.mesh.bus, subject, wanted)
 
 
 def fingerprint(body):
@@ -466,7 +466,7 @@ async def test_cancelled_job_frees_its_key(pair):
 async def test_expired_job_frees_its_key(pair):
     """Nobody ran it in time, and nobody has found it yet: a repeat is another job."""
     body = b'{"x": 1}'
-    await claim_of_a_dead_gateway(pair, body, timeout_s=10, queued=True)
+    await key_of_a_dead_gateway(pair, body, timeout_s=10, queued=True)
     expired = jobs.JobRecord(deployment="blue", timeout_s=-1000.0)
     await jobs.note(pair.mesh.bus, pair.mesh.endpoint, "first", expired)
 
@@ -479,7 +479,7 @@ async def test_expired_job_frees_its_key(pair):
 async def test_gateway_that_died_before_it_queued(pair):
     """When it is sure that it will not any more, a repeat queues the request under its id."""
     body = b'{"x": 1}'
-    await claim_of_a_dead_gateway(pair, body, timeout_s=0.5, queued=True, deployment="green")
+    await key_of_a_dead_gateway(pair, body, timeout_s=0.5, queued=True, deployment="green")
 
     answer = await pair.ask(body=body, **ASYNC)
 
@@ -553,7 +553,7 @@ async def test_enqueued_repeat_of_a_cancelled_one_is_run(server, pair):
 
 async def test_enqueued_repeat_takes_over_from_a_gateway_that_died(server, pair):
     """What that one may have queued is queued under its id; the repeat has a copy of its result."""
-    await claim_of_a_dead_gateway(pair, b'{"x": 1}', timeout_s=0.0, queued=True)
+    await key_of_a_dead_gateway(pair, b'{"x": 1}', timeout_s=0.0, queued=True)
     await pair.serve("blue", "green")
 
     await enqueue(server, pair, "b")

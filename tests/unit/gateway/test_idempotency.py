@@ -16,10 +16,10 @@ from mesh.errors import (
     QueueFullError,
     RequestError,
 )
-from mesh.records import ClaimRecord
+from mesh.records import ReservationRecord
 
 ASKED = Asked(b"POST", "/score", b"application/json", b"", b"\0" * 32)
-FIRST = ClaimRecord(fingerprint="f", request_id="r1", timeout_s=5.0)
+FIRST = ReservationRecord(fingerprint="f", request_id="r1", timeout_s=5.0)
 OK = {wire.STATUS: "200"}
 
 
@@ -77,7 +77,9 @@ def test_verdict(wanted, result, is_queued, is_over, expected):
     """What stands under the key, its result and the time decide."""
     given_ = {"fingerprint": "f", "request_id": "r2", "timeout_s": 5.0} | wanted
 
-    verdict = judge(FIRST, ClaimRecord(**given_), result, is_queued=is_queued, is_over=is_over)
+    verdict = judge(
+        FIRST, ReservationRecord(**given_), result, is_queued=is_queued, is_over=is_over
+    )
 
     assert verdict == expected
 

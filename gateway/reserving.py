@@ -13,19 +13,19 @@ import msgspec
 
 from gateway.ear import Ear
 from gateway.idempotency import Verdict, judge
-from mesh import claims, jobs, subjects
+from mesh import jobs, reservations, subjects
 from mesh.bus import Bus, Message
-from mesh.claims import NEVER, Claim
 from mesh.clock import BrokerClock
 from mesh.errors import ConflictError, DeadlineExceededError
 from mesh.jobs import JobStatus
-from mesh.records import ClaimRecord
+from mesh.records import ReservationRecord
+from mesh.reservations import NEVER, Reservation
 
 
 class Held(NamedTuple):
     """The key is ours at a revision; `record` is what stands there, maybe with another's id."""
 
-    record: ClaimRecord
+    record: ReservationRecord
     seq: int
 
 
@@ -36,13 +36,13 @@ class Taken(NamedTuple):
     """
 
     verdict: Verdict
-    record: ClaimRecord
+    record: ReservationRecord
     until_s: float
     deployment: str
     result: Message | None
 
 
-class Claims:
+class Reservations:
     """The keys, as a gateway takes and frees them.
 
     `outcomes` counts what became of requests that had one.
@@ -55,10 +55,10 @@ class Claims:
         self._now = asyncio.get_running_loop().time
 
     def __repr__(self) -> str:
-        return f"<Claims {self.outcomes}>"
+        return f"<Reservations {self.outcomes}>"
 
     async def take(
-        self, endpoint: str, subject: str, wanted: ClaimRecord, ear: Ear | None = None
+        self, endpoint: str, subject: str, wanted: ReservationRecord, ear: Ear | None = None
     ) -> Held | Taken | None:
         """Take the key if it is free, or the one who has it is out of time.
 
@@ -79,30 +79,32 @@ class Claims:
             return held
         if ear is not None:
             await ear.listen(subject)
-        claim = await claims.find(self.bus, subject)
-        if claim is None or claim.record is None:
-            return await self._write(subject, wanted, claim.seq) if claim is not None else None
+        standing = await reservations.find(self.bus, subject)
+        if standing is None:
+            return None
+        if standing.record is None:
+            return await self._write(subject, wanted, standing.seq)
         if ear is not None:
-            await ear.listen(awaited(endpoint, claim.record))
-        taken = await self._look(endpoint, claim, claim.record, wanted)
+            await ear.listen(awaited(endpoint, standing.record))
+        taken = await self._look(endpoint, standing, standing.record, wanted)
         if taken.verdict == "anew":
-            return await self._write(subject, wanted, claim.seq)
+            return await self._write(subject, wanted, standing.seq)
         if taken.verdict == "again":
-            first = claim.record
+            first = standing.record
             wanted = msgspec.structs.replace(
                 wanted, request_id=first.request_id, deployment=first.deployment
             )
-            return await self._write(subject, wanted, claim.seq)
+            return await self._write(subject, wanted, standing.seq)
         return taken
 
-    async def rewrite(self, subject: str, record: ClaimRecord, seq: int) -> int:
+    async def rewrite(self, subject: str, record: ReservationRecord, seq: int) -> int:
         """Write what is known only now of a key that is held; return the new revision.
 
         Raises:
             ConflictError: it is held no longer.
             BusError: it could not be written, or nobody knows.
         """
-        return await claims.take(self.bus, subject, record, seq)
+        return await reservations.take(self.bus, subject, record, seq)
 
     async def free(self, subject: str, seq: int) -> None:
         """Let others take a key that is held at this revision.
@@ -111,16 +113,20 @@ class Claims:
             ConflictError: it is held no longer.
             BusError: it could not be freed, or nobody knows.
         """
-        await claims.free(self.bus, subject, seq)
+        await reservations.free(self.bus, subject, seq)
 
-    async def _write(self, subject: str, record: ClaimRecord, after_seq: int) -> Held | None:
+    async def _write(self, subject: str, record: ReservationRecord, after_seq: int) -> Held | None:
         try:
-            return Held(record, await claims.take(self.bus, subject, record, after_seq))
+            return Held(record, await reservations.take(self.bus, subject, record, after_seq))
         except ConflictError:
             return None
 
     async def _look(
-        self, endpoint: str, claim: Claim, record: ClaimRecord, wanted: ClaimRecord
+        self,
+        endpoint: str,
+        standing: Reservation,
+        record: ReservationRecord,
+        wanted: ReservationRecord,
     ) -> Taken:
         job = None
         if record.queued:
@@ -129,7 +135,7 @@ class Claims:
         else:
             result = await jobs.find_result(self.bus, endpoint, record.request_id)
         now_s = self._now()
-        until_s = self.clock.local_s(claim.stamped_ns, now_s) + record.timeout_s
+        until_s = self.clock.local_s(standing.stamped_ns, now_s) + record.timeout_s
         verdict = judge(
             record,
             wanted,
@@ -150,7 +156,7 @@ def ending(result: Message | None, job: JobStatus | None) -> Mapping[str, str] |
     return None
 
 
-def awaited(endpoint: str, record: ClaimRecord) -> str:
+def awaited(endpoint: str, record: ReservationRecord) -> str:
     """Return the subject on which it is told that those who wait for a request need no longer."""
     name = subjects.job if record.queued else subjects.result
     return name(endpoint, record.request_id)

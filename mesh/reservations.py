@@ -15,7 +15,7 @@ from mesh.bus import ApiError, Bus
 from mesh.clock import NS, parse_broker_time
 from mesh.errors import CapacityError, ConflictError
 from mesh.jobs import HEARD_S
-from mesh.records import ClaimRecord
+from mesh.records import ReservationRecord
 from mesh.streams import WRONG_LAST_SEQUENCE, last_message, store
 
 STREAM: Final = f"KV_{subjects.IDEMPOTENCY_BUCKET}"
@@ -24,18 +24,18 @@ FULL: Final = 10077
 NEVER: Final = 0
 
 
-class Claim(NamedTuple):
+class Reservation(NamedTuple):
     """What stands under a key at a revision; `record` is None if it was freed.
 
     `stamped_ns` is when the broker wrote it.
     """
 
-    record: ClaimRecord | None
+    record: ReservationRecord | None
     seq: int
     stamped_ns: int
 
 
-async def find(bus: Bus, subject: str) -> Claim | None:
+async def find(bus: Bus, subject: str) -> Reservation | None:
     """Return what stands under a key, None if it was never taken, or too long ago.
 
     Raises:
@@ -46,14 +46,14 @@ async def find(bus: Bus, subject: str) -> Claim | None:
         return None
     headers = message.headers or {}
     is_free = OPERATION in headers
-    return Claim(
-        None if is_free else msgspec.json.decode(message.data, type=ClaimRecord),
+    return Reservation(
+        None if is_free else msgspec.json.decode(message.data, type=ReservationRecord),
         int(headers["Nats-Sequence"]),
         round(parse_broker_time(headers[wire.TIME_STAMP]) * NS),
     )
 
 
-async def take(bus: Bus, subject: str, record: ClaimRecord, after_seq: int = NEVER) -> int:
+async def take(bus: Bus, subject: str, record: ReservationRecord, after_seq: int = NEVER) -> int:
     """Write a record in place of revision `after_seq`; return the new revision.
 
     Raises:
