@@ -267,9 +267,13 @@ class Keyed:
     async def _cancel(self, call: KeyedCall) -> None:
         """Store that it was cancelled; if it had a result before, that one counts."""
         body, headers = jobs.failure(CancelledRequestError())
-        endpoint, is_first = call.exchange.route.endpoint, True
-        with contextlib.suppress(BusError):
+        endpoint = call.exchange.route.endpoint
+        try:
             is_first = await jobs.keep_result(self._bus, endpoint, call.request_id, body, headers)
+        except BusError as exc:  # the key is free when the request's time is over
+            log.info("keyed.not_cancelled request=%s %s", call.request_id, exc)
+            self._withdrawals.withdraw(call)
+            return
         if is_first:
             self._outcomes["freed"] += 1
             self._withdrawals.withdraw(call)

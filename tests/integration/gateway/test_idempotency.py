@@ -495,7 +495,7 @@ async def test_invocation_with_a_key(server, served):
 
     subject = subjects.invoke(served.mesh.endpoint)
     told = await producer.request(subject, b'{"x": 1}', Mesh_Idempotency_Key="k1")
-    other = await producer.request(subject, b"{}", Mesh_Idempotency_Key="k1")
+    other = await producer.request(subject, b"{}", Idempotency_Key="k1")
 
     await producer.close()
     assert (told.headers[wire.STATUS], told.body) == ("200", first.body)
