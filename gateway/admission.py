@@ -1,8 +1,7 @@
 """Whether a request can be answered in time, before it is queued: a forecast from what is known.
 
-What is known is the scaler's last word on the queue, and what this gateway has let in since. It is
-told four times a second, so the forecast goes on from there: what came, and what should have been
-served. Where nothing is known everything is let in. Ring: decisions.
+What is known is the scaler's last word on the queue, and what this gateway has let in since, and
+seen answered. Where nothing is known everything is let in. Ring: decisions.
 """
 
 from __future__ import annotations
@@ -25,38 +24,34 @@ IN_FLIGHT: Final = 2  # requests per slot that Azure lets in
 class Forecast:
     """How long the interactive lane of one deployment will make a request wait.
 
-    `admitted` is how many this gateway has let in since the last word; others are taken to let
-    in as many.
+    `since` is how many this gateway has let in since the last word, less those that have ended;
+    other gateways are taken to have as many.
     """
 
-    __slots__ = ("_depth", "_heard_s", "admission", "admitted", "deployment")
+    __slots__ = ("_depth", "_heard_s", "admission", "deployment", "since")
 
     def __init__(self, deployment: str, admission: Admission) -> None:
         self.deployment = deployment
         self.admission = admission
-        self.admitted = 0
+        self.since = 0
         self._depth: Depth | None = None
         self._heard_s = 0.0
 
     def __repr__(self) -> str:
-        return f"<Forecast {self.deployment} admitted={self.admitted}>"
+        return f"<Forecast {self.deployment} since={self.since}>"
 
     def hear(self, depth: Depth, now_s: float) -> None:
         """Take the scaler's word."""
         self._depth = depth
         self._heard_s = now_s
-        self.admitted = 0
+        self.since = 0
 
-    def ahead(self, now_s: float) -> float | None:
+    def ahead(self, now_s: float) -> int | None:
         """Return about how many requests are queued or running now, None if that is not known."""
         depth = self._depth
         if depth is None or now_s - self._heard_s > VALID_S:
             return None
-        came = self.admitted * max(1, depth.gateways)
-        ahead = depth.lanes.get("interactive", 0) + came
-        rate = self._rate(depth)
-        served = (now_s - self._heard_s) * rate if rate is not None else 0.0
-        return max(0.0, ahead - served)
+        return max(0, depth.lanes.get("interactive", 0) + self.since * max(1, depth.gateways))
 
     def wait_s(self, now_s: float) -> float | None:
         """Return how long a request would wait for its turn, None if that is not known."""
@@ -107,7 +102,7 @@ class Forecast:
         if ahead >= limit:
             rate = self._rate(depth)
             raise CapacityError(
-                f"deployment {self.deployment} has {ahead:.0f} requests in flight, "
+                f"deployment {self.deployment} has {ahead} requests in flight, "
                 f"{limit} are its limit",
                 retry_after_s=(ahead - limit + 1) / rate if rate else 0.0,
             )

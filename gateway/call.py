@@ -20,6 +20,7 @@ from gateway.terms import WISH_MS, WISH_S
 from mesh import wire
 from mesh.deadline import shorter_timeout_s
 from mesh.errors import NotFoundError, NoWorkerError
+from mesh.records import ReservationRecord
 
 DEPLOYMENT: Final = b"azureml-model-deployment"
 ROUTING_KEY: Final = b"mesh-routing-key"
@@ -78,6 +79,18 @@ class Call(Entry):
         self.meters = target.meters
         self.timeout_s = timeout_s(target, self.exchange.headers)
 
+    def go_out(self) -> None:
+        """Note that the request is on its way to the queue."""
+        self.is_out = True
+        self.meters.accepted += 1
+        self.target.forecast.since += 1
+
+    def come_back(self) -> None:
+        """Note that it has ended, or that nobody waits for it; harmless if it is not out."""
+        if self.is_out:
+            self.is_out = False
+            self.target.forecast.since -= 1
+
     @property
     def head(self) -> bytes:
         """The answer's header lines that say which request of whose this was."""
@@ -89,16 +102,39 @@ class Call(Entry):
             lines += f"azureml-model-deployment: {self.deployment}\r\n"
         return lines.encode()
 
-    def fields(self, reply: str) -> str:
+    def fields(self, reply: str, message_id: str = "") -> str:
         """Return the message's header lines; a feature that is not used adds none."""
         target, request_id = self.target, self.request_id
         timing = target.fields
         if self.timeout_s != target.timeout_s:
             timing = timing_fields(self.timeout_s)
         return (
-            f"{wire.REQUEST_ID}: {request_id}\r\n{wire.MSG_ID}: {request_id}\r\n"
+            f"{wire.REQUEST_ID}: {request_id}\r\n{wire.MSG_ID}: {message_id or request_id}\r\n"
             f"{wire.REPLY}: {reply}\r\n{timing}{request_fields(self.exchange, self.path, target)}"
         )
+
+
+class KeyedCall(Call):
+    """A request with an idempotency key.
+
+    `key_subject` is what its key is kept under, `wanted` what it would write there; `seq_held` the
+    revision at which it is written, 0 while the key is not this request's; `until_s` when its time
+    is over.
+    """
+
+    __slots__ = ("key_subject", "seq_held", "until_s", "wanted")
+
+    def __init__(self, exchange: Exchange, meters: Meters, sink: Sink) -> None:
+        super().__init__(exchange, meters, sink)
+        self.key_subject = ""
+        self.seq_held = 0
+        self.until_s = 0.0
+        self.wanted = ReservationRecord(fingerprint="", request_id=self.request_id, timeout_s=0.0)
+
+    def fields(self, reply: str, message_id: str = "") -> str:
+        """Ask for the result to be kept; a second try needs a message id of its own."""
+        message_id = f"{self.request_id}.{self.seq_held}"
+        return f"{super().fields(reply, message_id)}{wire.KEEP}: 1\r\n"
 
 
 def path_of(exchange: Exchange) -> str:

@@ -6,6 +6,7 @@ future or an event of its own. Knows HTTP's framing; nothing of routes or NATS. 
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any, Protocol
 
 from gateway.edge import CLOSE_LINE, Response
@@ -105,6 +106,10 @@ class Exchange:
             self.parts.append(data)
         if self.size_bytes > self.handler.early_bytes:
             self._check_early()
+
+    def digest(self) -> bytes:
+        """Return the SHA-256 of the body, once it is there."""
+        return hashlib.sha256(self.body).digest()
 
     def complete(self) -> None:
         """Note that the body is there."""

@@ -18,13 +18,17 @@ from msgspec.structs import replace
 from gateway import lanes
 from gateway.call import DEPLOYMENT, check_path, choose, path_of
 from gateway.exchange import Handler
+from gateway.idempotency import KEY
 from gateway.intake import Enqueued, Intake
 from gateway.invocation import Invocation, header_list
-from gateway.routes import Route, RouteTable, Target
+from gateway.keyedorder import KeyedOrders
+from gateway.order import Order
+from gateway.reserving import Reservations
+from gateway.routes import RouteTable, Target
 from gateway.terms import WISH_MS, Allowed, Terms, read_terms, webhook_of
 from mesh import jobs, subjects, wire
 from mesh.backoff import backoff_s
-from mesh.bus import Bus, Outlet
+from mesh.bus import Outlet
 from mesh.errors import (
     BusError,
     CapacityError,
@@ -43,33 +47,6 @@ RETRY_S: Final = (0.25, 15.0)
 ACK: Final = b"+ACK"
 TIMEOUT_DIGITS: Final = 12  # a longer number may be one that cannot be read
 NS: Final = 1_000_000_000
-
-
-class Order(NamedTuple):
-    """An enqueued request that has been read."""
-
-    enqueued: Enqueued
-    request_id: str
-    route: Route
-    invocation: Invocation
-    terms: Terms
-    waited_s: float
-
-    @property
-    def left_s(self) -> float:
-        """How long it may still wait."""
-        return self.terms.timeout_s - self.waited_s
-
-    @property
-    def early_s(self) -> float:
-        """How long it must still wait."""
-        return self.terms.delay_s - self.waited_s
-
-    @property
-    def due_at_s(self) -> float:
-        """From when on it may run (Unix time), 0 if it may from the start."""
-        delay_s = self.terms.delay_s
-        return self.enqueued.stamped_ns / NS + delay_s if delay_s else 0.0
 
 
 class Noted(NamedTuple):
@@ -122,15 +99,16 @@ class Ingress:
 
     def __init__(
         self,
-        bus: Bus,
+        reservations: Reservations,
         routes: RouteTable,
         handler: Handler,
         outlet: Outlet,
         allowed: Allowed,
     ) -> None:
         self.outcomes = dict.fromkeys(("queued", "repeated", "retried", "delayed", "failed"), 0)
-        self.intake = Intake(bus, subjects.INGRESS_STREAM, self.settle)
-        self._bus = bus
+        self._bus = bus = reservations.bus
+        self.intake = Intake(bus, subjects.INGRESS_STREAM, self.settle, reservations.clock)
+        self._keyed = KeyedOrders(reservations)
         self._routes = routes
         self._handler = handler
         self._outlet = outlet
@@ -167,7 +145,10 @@ class Ingress:
             MeshError: it cannot be settled now.
         """
         try:
-            return await self._queue(self._read(enqueued, request_id))
+            order = self._read(enqueued, request_id)
+            if KEY in order.invocation.headers:
+                return await self._keyed.settle(order, self._queue)
+            return await self._queue(order)
         except ConflictError:
             raise
         except (RequestError, DeadlineExceededError) as exc:
@@ -262,7 +243,7 @@ class Ingress:
             lane=order.terms.lane,
             due_at_s=order.due_at_s,
             webhook=order.terms.webhook,
-            submitted_at_s=order.enqueued.stamped_ns / NS,
+            submitted_at_s=order.submitted_at_s,
         )
         if known is not None and known.record == record:
             return Noted(record, known.seq)

@@ -56,9 +56,13 @@ class Intake:
     """Hands each message to `settle`, many at once; `clock` is the broker's."""
 
     def __init__(
-        self, bus: Bus, stream: str, settle: Callable[[Enqueued], Awaitable[None]]
+        self,
+        bus: Bus,
+        stream: str,
+        settle: Callable[[Enqueued], Awaitable[None]],
+        clock: BrokerClock,
     ) -> None:
-        self.clock = BrokerClock()
+        self.clock = clock
         self._stream = stream
         self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{subjects.GATEWAYS_CONSUMER}"
         self._bus = bus

@@ -22,6 +22,7 @@ from gateway.meters import MeterBook
 from gateway.metrics import Counts, GatewayCollector
 from gateway.pending import Pending
 from gateway.recovery import Recovery
+from gateway.reserving import Reservations
 from gateway.results import Results
 from gateway.routes import RouteTable
 from gateway.scoring import Parts, Scoring
@@ -33,6 +34,7 @@ from gateway.webhooks import Webhooks
 from mesh import lifecycle, metrics, subjects, wire
 from mesh.address import family_of, host_and_port, seen_from_afar
 from mesh.bus import Bus, Inlet, Message, Outlet
+from mesh.clock import BrokerClock
 from mesh.exits import Exit
 from mesh.settings import GatewaySettings, Settings
 from mesh.store import ConfigView
@@ -63,9 +65,12 @@ class Gateway:
         self._results = Results(bus, self._routes, self._cors)
         allowed = Allowed.of(settings)
         self._submissions = Submissions(bus, allowed)
+        self._reservations = Reservations(bus, BrokerClock())
         self._scoring = self._serve_scoring()
         self._invocations = Invocations(bus, self._routes, self._scoring, self._outlet)
-        self._ingress = Ingress(bus, self._routes, self._scoring, self._outlet, allowed)
+        self._ingress = Ingress(
+            self._reservations, self._routes, self._scoring, self._outlet, allowed
+        )
         self._webhooks = Webhooks(bus, self._routes, self._outlet, settings)
         self._is_leaving = False
 
@@ -124,6 +129,7 @@ class Gateway:
             closing.append(self._server.close(grace_s))
         late = sum(await asyncio.gather(*closing))
         await self._submissions.close()
+        await self._scoring.keyed.close()
         self._pending.close()
         if self._traffic is not None:
             self._traffic.flush()
@@ -140,6 +146,7 @@ class Gateway:
             self._book,
             self._cors,
             self._submissions,
+            self._reservations,
         )
         return Scoring(parts, min(self._settings.max_request_bytes, self._bus.max_body_bytes))
 
@@ -181,6 +188,12 @@ class Gateway:
                 "Calls of webhooks by what became of them",
                 "outcome",
                 self._webhooks.outcomes,
+            ),
+            Counts(
+                "mesh_gateway_keyed",
+                "Requests with an idempotency key by what became of them here",
+                "outcome",
+                self._reservations.outcomes,
             ),
         ]
 

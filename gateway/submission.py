@@ -23,6 +23,7 @@ from gateway.call import (
     SECRET,
     TRACEPARENT,
     Call,
+    KeyedCall,
     wanted_headers,
 )
 from gateway.edge import RETRY_AFTER_S, Response
@@ -47,7 +48,7 @@ def prefers_async(prefer: bytes) -> bool:
     return _ASYNC.search(prefer) is not None
 
 
-def accepted(endpoint: str, request_id: str, state: JobState) -> Response:
+def accepted(endpoint: str, request_id: str, state: JobState = "queued") -> Response:
     """Return what tells a client that its request is taken on, and where its result will be."""
     location = f"/endpoints/{endpoint}/requests/{request_id}"
     head = (
@@ -69,14 +70,9 @@ class Submissions:
     def __repr__(self) -> str:
         return f"<Submissions {len(self._tasks)} under way>"
 
-    def start(
-        self,
-        call: Call,
-        done: Callable[[Call, Response], None],
-        refuse: Callable[[Call, MeshError], None],
-    ) -> None:
-        """Queue an admitted request; one of the two is called in the end."""
-        task = asyncio.create_task(self._submit(call, done, refuse))
+    def start(self, call: Call, done: Callable[[Call, Response], None]) -> None:
+        """Queue an admitted request; `done` is called in the end, or its sink told otherwise."""
+        task = asyncio.create_task(self._submit(call, done))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -84,25 +80,21 @@ class Submissions:
         """Give up what is under way: its clients are gone."""
         await end(self._tasks)
 
-    async def _submit(
-        self,
-        call: Call,
-        done: Callable[[Call, Response], None],
-        refuse: Callable[[Call, MeshError], None],
-    ) -> None:
+    async def _submit(self, call: Call, done: Callable[[Call, Response], None]) -> None:
         endpoint, request_id = call.target.endpoint, call.request_id
         try:
             terms = read_terms(call.exchange.headers, time.time(), self._allowed)
             put = self._put_off if terms.delay_s else self._put
             record = await put(call, terms)
             noted = await jobs.note(self._bus, endpoint, request_id, record)
-            if not noted and not terms.delay_s:  # who takes what is put off may be faster
+            # Who takes what is put off may be faster; what has a key may have been queued before.
+            if not noted and not terms.delay_s and not isinstance(call, KeyedCall):
                 raise BusError("the request's id is taken")
         except MeshError as error:
-            refuse(call, error)
+            call.sink.failed(call, error)
         except Exception:  # a bug: its client is told, and waits no longer
             log.exception("submission.broken request=%s", request_id)
-            refuse(call, MeshError())
+            call.sink.failed(call, MeshError())
         else:
             state: JobState = "delayed" if terms.delay_s else "queued"
             done(call, accepted(endpoint, request_id, state))

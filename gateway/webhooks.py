@@ -21,6 +21,7 @@ from gateway.routes import RouteTable
 from mesh import jobs, subjects, wire
 from mesh.backoff import backoff_s
 from mesh.bus import Bus, Outlet
+from mesh.clock import BrokerClock
 from mesh.errors import BusError, MeshError, NotFoundError
 from mesh.jobs import JobStatus
 from mesh.settings import GatewaySettings
@@ -43,7 +44,7 @@ class Webhooks:
         self, bus: Bus, routes: RouteTable, outlet: Outlet, settings: GatewaySettings
     ) -> None:
         self.outcomes = dict.fromkeys(("delivered", "retried", "dead"), 0)
-        self.intake = Intake(bus, subjects.WEBHOOKS_STREAM, self.settle)
+        self.intake = Intake(bus, subjects.WEBHOOKS_STREAM, self.settle, BrokerClock())
         self._bus = bus
         self._routes = routes
         self._outlet = outlet

@@ -137,7 +137,11 @@ async def counts(bus: Bus, stream: str, subject: str) -> tuple[dict[str, int], i
 
 
 async def store(
-    bus: Bus, subject: str, body: bytes, headers: dict[str, str] | None = None
+    bus: Bus,
+    subject: str,
+    body: bytes,
+    headers: dict[str, str] | None = None,
+    timeout_s: float = API_TIMEOUT_S,
 ) -> dict[str, Any]:
     """Publish into the stream that keeps `subject`; return its acknowledgement.
 
@@ -145,7 +149,9 @@ async def store(
         ApiError: the stream refused the message; `err_code` says why.
         BusError: no stream keeps that subject, or the broker is away.
     """
-    ack: dict[str, Any] = json.loads((await bus.request(subject, body, headers=headers)).data)
+    ack: dict[str, Any] = json.loads(
+        (await bus.request(subject, body, headers=headers, timeout_s=timeout_s)).data
+    )
     if error := ack.get("error"):
         raise ApiError(
             f"{subject}: {error.get('description', 'refused')}",
@@ -182,8 +188,8 @@ async def ensure_queue(
 
 async def ensure_topology(bus: Bus, result_ttl_s: float = topology.RESULT_TTL_S) -> None:
     """Create whatever exists once per mesh: buckets, object store, shared streams."""
-    shared = topology.shared_streams(result_ttl_s)
-    for config in (*topology.buckets(), topology.artifacts(), *shared):
+    buckets, shared = topology.buckets(result_ttl_s), topology.shared_streams(result_ttl_s)
+    for config in (*buckets, topology.artifacts(), *shared):
         await ensure_stream(bus, config)
     for stream, subject, ack_wait_s in (
         (subjects.INGRESS_STREAM, subjects.ENQUEUES, topology.INGRESS_ACK_WAIT_S),

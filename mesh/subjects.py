@@ -26,6 +26,7 @@ KEYS_BUCKET: Final = "mesh-keys"
 ATTEMPTS_BUCKET: Final = "mesh-attempts"
 LEASES_BUCKET: Final = "mesh-leases"
 ARTIFACTS_BUCKET: Final = "mesh-artifacts"
+IDEMPOTENCY_BUCKET: Final = "mesh-idempotency"
 
 DEAD_STREAM: Final = "DEAD"
 SHADOW_STREAM: Final = "SHADOW"
@@ -50,6 +51,7 @@ RESULTS: Final = "mesh.result.>"
 JOBS: Final = "mesh.job.>"
 WEBHOOKS: Final = "mesh.webhook.*.*"
 JOB_RUNS: Final = "mesh.job.*.*.run"
+RESERVATIONS: Final = f"$KV.{IDEMPOTENCY_BUCKET}.>"
 WORK: Final = "mesh.work.>"
 REPLIES: Final = "mesh.reply.>"
 CANCELS: Final = "mesh.cancel.>"
@@ -120,6 +122,11 @@ def job(endpoint: str, request_id: str) -> str:
 def job_run(endpoint: str, request_id: str) -> str:
     """Where the worker that begins a queued request says so."""
     return f"mesh.job.{endpoint}.{request_id}.run"
+
+
+def reservation(endpoint: str, digest: str) -> str:
+    """Where it is kept whose request the idempotency key of this digest stands for."""
+    return f"$KV.{IDEMPOTENCY_BUCKET}.{endpoint}.{digest}"
 
 
 def work(endpoint: str, deployment: str, lane: Lane) -> str:

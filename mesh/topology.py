@@ -6,6 +6,7 @@ durations in nanoseconds, sizes in bytes. Ring: values.
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 from mesh import subjects
@@ -19,6 +20,7 @@ INGRESS_WINDOW_S: Final = 120
 INGRESS_ACK_WAIT_S: Final = 10.0  # shorter than the window in which a work queue knows an id
 WEBHOOK_ACK_WAIT_S: Final = 30.0  # longer than a call may take
 RESULT_TTL_S: Final = 86_400.0
+IDEMPOTENCY_BYTES: Final = 1024 * MIB  # about three million keys
 INTERACTIVE_ACK_WAIT_S: Final = (0.5, 2.0)
 LOWER_ACK_WAIT_S: Final = 5.0
 
@@ -177,7 +179,7 @@ def _bucket(
     return config
 
 
-def buckets() -> list[Config]:
+def buckets(result_ttl_s: float = RESULT_TTL_S) -> list[Config]:
     """The key-value buckets, as the streams they are."""
     return [
         _bucket(subjects.CONFIG_BUCKET, history=10),
@@ -185,6 +187,8 @@ def buckets() -> list[Config]:
         _bucket(subjects.KEYS_BUCKET),
         _bucket(subjects.ATTEMPTS_BUCKET, max_age_s=3600),
         _bucket(subjects.LEASES_BUCKET, per_key_ttl=True),
+        _bucket(subjects.IDEMPOTENCY_BUCKET, max_age_s=math.ceil(result_ttl_s))
+        | {"max_bytes": IDEMPOTENCY_BYTES},
     ]
 
 

@@ -24,11 +24,11 @@ def depth(waiting=0, *, ready=1, slots=4, slot_s=0.02, **more):
     )
 
 
-def forecast(known=None, admission="deadline", admitted=0):
+def forecast(known=None, admission="deadline", since=0):
     made = Forecast("blue", admission)
     if known is not None:
         made.hear(known, NOW_S)
-    made.admitted = admitted
+    made.since = since
     return made
 
 
@@ -64,16 +64,17 @@ def test_what_was_let_in_since_is_counted_for_every_gateway():
     """The last word is up to a quarter of a second old: two gateways have let in 100 each."""
     known = depth(800, gateways=2)
 
-    assert is_let_in(forecast(known, admitted=50))
-    assert not is_let_in(forecast(known, admitted=100))
+    assert is_let_in(forecast(known, since=50))
+    assert not is_let_in(forecast(known, since=100))
 
 
-def test_what_should_have_been_served_since_is_not_counted():
-    """Half a second later 100 of 1000 are gone."""
-    made = forecast(depth(1000))
+def test_what_has_ended_since_is_not_counted():
+    """A hundred more were answered than let in."""
+    known = depth(1000)
 
-    assert not is_let_in(made)
-    assert is_let_in(made, now_s=NOW_S + 0.5)
+    assert not is_let_in(forecast(known))
+    assert is_let_in(forecast(known, since=-100))
+    assert forecast(depth(3), since=-100).ahead(NOW_S) == 0
 
 
 def test_an_old_word_says_nothing():
