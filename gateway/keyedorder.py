@@ -59,14 +59,21 @@ class KeyedOrders:
     async def _copy(self, order: Order, result: Message) -> None:
         headers = jobs.own_headers(result.headers or {}) | {wire.REPLAYED: "true"}
         endpoint = order.route.endpoint
-        await jobs.keep_result(
-            self._reservations.bus, endpoint, order.request_id, result.data, headers
+        await jobs.finish(
+            self._reservations.bus,
+            endpoint,
+            order.request_id,
+            (result.data, headers),
+            order.terms.webhook,
         )
         self._reservations.outcomes["replayed"] += 1
 
     async def _note(self, order: Order) -> None:
         record = JobRecord(
-            ingress_seq=order.enqueued.seq, timeout_s=order.timeout_s, lane=order.lane
+            ingress_seq=order.enqueued.seq,
+            timeout_s=order.terms.timeout_s,
+            lane=order.terms.lane,
+            webhook=order.terms.webhook,
         )
         await jobs.note(self._reservations.bus, order.route.endpoint, order.request_id, record)
 

@@ -87,12 +87,13 @@ class Mirror:
 class Route:
     """An endpoint: who may call it (nobody, without digests) and where its requests go."""
 
-    __slots__ = ("digests", "endpoint", "mirror", "path", "split", "targets")
+    __slots__ = ("digests", "endpoint", "mirror", "path", "split", "targets", "webhook_secret")
 
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
         self.path = b"%b%b%b" % (PREFIX, endpoint.encode(), SCORE.encode())
         self.digests: tuple[bytes, ...] = ()
+        self.webhook_secret = ""
         self.targets: dict[str, Target] = {}
         self.split: Split | None = None
         self.mirror: Mirror | None = None
@@ -118,7 +119,7 @@ class RouteTable:
         self._phase = phase
         self._endpoints: dict[str, EndpointRecord] = {}
         self._deployments: dict[str, dict[str, DeploymentRecord]] = {}
-        self._digests: dict[str, tuple[bytes, ...]] = {}
+        self._auth: dict[str, AuthRecord] = {}
         self.by_path: dict[bytes, Route] = {}
         self.by_name: dict[str, Route] = {}
         self._by_host: dict[bytes, Route] = {}  # host names know no capitals
@@ -135,9 +136,7 @@ class RouteTable:
             records = self._deployments.setdefault(names[0], {})
             self._put(records, names[1], _decode(key, value, DeploymentRecord))
         elif kind == "auth" and len(names) == 1:
-            auth = _decode(key, value, AuthRecord)
-            digests = tuple(map(bytes.fromhex, auth.digests)) if auth else None
-            self._put(self._digests, names[0], digests)
+            self._put(self._auth, names[0], _decode(key, value, AuthRecord))
         else:
             return
         self._rebuild(names[0])
@@ -158,7 +157,9 @@ class RouteTable:
                 self._by_host.pop(endpoint.lower().encode(), None)
             return
         route = Route(endpoint)
-        route.digests = self._digests.get(endpoint, ())
+        if (auth := self._auth.get(endpoint)) is not None:
+            route.digests = tuple(map(bytes.fromhex, auth.digests))
+            route.webhook_secret = auth.webhook_secret
         route.targets = self._targets(endpoint, old)
         route.split = self._split(record, route.targets, old)
         route.mirror = self._mirror(record, route.targets, old)

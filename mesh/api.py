@@ -146,10 +146,11 @@ class RegenerateKeys(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """An endpoint's keys."""
+    """An endpoint's keys, and the secret that its webhooks are signed with."""
 
     primary_key: str
     secondary_key: str
+    webhook_secret: str = ""
 
 
 class InstanceView(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,7 +17,8 @@ MIB: Final = 1 << 20
 DUPLICATE_WINDOW_S: Final = 30
 INGRESS_WINDOW_S: Final = 120
 INGRESS_ACK_WAIT_S: Final = 10.0  # shorter than the window in which a work queue knows an id
-RESULT_TTL_S: Final = 86_400
+WEBHOOK_ACK_WAIT_S: Final = 30.0  # longer than a call may take
+RESULT_TTL_S: Final = 86_400.0
 IDEMPOTENCY_BYTES: Final = 1024 * MIB  # about three million keys
 INTERACTIVE_ACK_WAIT_S: Final = (0.5, 2.0)
 LOWER_ACK_WAIT_S: Final = 5.0
@@ -66,7 +67,7 @@ def work_consumer(endpoint: str, deployment: str, lane: Lane, *, timeout_s: floa
     }
 
 
-def _log_stream(name: str, subject: str, *, max_bytes: int, max_age_s: int) -> Config:
+def _log_stream(name: str, subject: str, *, max_bytes: int, max_age_s: float) -> Config:
     return {
         "name": name,
         "subjects": [subject],
@@ -74,14 +75,14 @@ def _log_stream(name: str, subject: str, *, max_bytes: int, max_age_s: int) -> C
         "storage": "file",
         "discard": "old",
         "max_bytes": max_bytes,
-        "max_age": max_age_s * NS,
+        "max_age": int(max_age_s * NS),
         "allow_direct": True,
         "num_replicas": 1,
     }
 
 
-def shared_streams() -> list[Config]:
-    """Streams that exist once per mesh."""
+def shared_streams(result_ttl_s: float = RESULT_TTL_S) -> list[Config]:
+    """Streams that exist once per mesh; results are kept for `result_ttl_s`."""
     day = 86_400
     return [
         _log_stream(subjects.LOGS_STREAM, subjects.LOGS, max_bytes=256 * MIB, max_age_s=7 * day),
@@ -97,8 +98,9 @@ def shared_streams() -> list[Config]:
         _log_stream(subjects.SCALE_STREAM, subjects.SCALES, max_bytes=64 * MIB, max_age_s=30 * day),
         _log_stream(subjects.DEAD_STREAM, subjects.DEAD, max_bytes=512 * MIB, max_age_s=30 * day),
         ingress(),
-        _last_value_stream(subjects.RESULTS_STREAM, subjects.RESULTS, max_bytes=8192 * MIB),
-        _last_value_stream(subjects.JOBS_STREAM, subjects.JOBS, max_bytes=1024 * MIB),
+        webhooks(),
+        results(result_ttl_s),
+        jobs(result_ttl_s),
     ]
 
 
@@ -117,14 +119,19 @@ def ingress() -> Config:
     }
 
 
-def ingress_consumer() -> Config:
+def webhooks() -> Config:
+    """Who is to be told of a queued request's end, and has not been yet."""
+    return ingress() | {"name": subjects.WEBHOOKS_STREAM, "subjects": [subjects.WEBHOOKS]}
+
+
+def gateways_consumer(subject: str, ack_wait_s: float) -> Config:
     """The durable pull consumer that all gateways share."""
     return {
-        "durable_name": subjects.INGRESS_CONSUMER,
-        "name": subjects.INGRESS_CONSUMER,
-        "filter_subject": subjects.ENQUEUES,
+        "durable_name": subjects.GATEWAYS_CONSUMER,
+        "name": subjects.GATEWAYS_CONSUMER,
+        "filter_subject": subject,
         "ack_policy": "explicit",
-        "ack_wait": int(INGRESS_ACK_WAIT_S * NS),
+        "ack_wait": int(ack_wait_s * NS),
         "max_deliver": -1,
         "max_ack_pending": -1,
         "max_waiting": 512,
@@ -133,9 +140,20 @@ def ingress_consumer() -> Config:
     }
 
 
-def _last_value_stream(name: str, subject: str, *, max_bytes: int) -> Config:
-    """A stream that keeps one message per subject for as long as results are kept."""
-    config = _log_stream(name, subject, max_bytes=max_bytes, max_age_s=RESULT_TTL_S)
+def results(ttl_s: float) -> Config:
+    """Results of queued requests. When full a new one is refused: none is dropped before its time.
+
+    Whoever has one that is refused keeps its request, so the queues fill up and say so to callers.
+    """
+    name, subject = subjects.RESULTS_STREAM, subjects.RESULTS
+    config = _log_stream(name, subject, max_bytes=8192 * MIB, max_age_s=ttl_s)
+    return config | {"max_msgs_per_subject": 1, "discard": "new"}
+
+
+def jobs(ttl_s: float) -> Config:
+    """Where queued requests are, as long as results are kept; when full the oldest make room."""
+    name, subject = subjects.JOBS_STREAM, subjects.JOBS
+    config = _log_stream(name, subject, max_bytes=1024 * MIB, max_age_s=ttl_s)
     return config | {"max_msgs_per_subject": 1}
 
 
@@ -160,15 +178,15 @@ def _bucket(
     return config
 
 
-def buckets() -> list[Config]:
-    """The key-value buckets, as the streams they are."""
+def buckets(result_ttl_s: float = RESULT_TTL_S) -> list[Config]:
+    """The key-value buckets, as the streams they are; keys live as long as their results."""
     return [
         _bucket(subjects.CONFIG_BUCKET, history=10),
         _bucket(subjects.STATE_BUCKET),
         _bucket(subjects.KEYS_BUCKET),
         _bucket(subjects.ATTEMPTS_BUCKET, max_age_s=3600),
         _bucket(subjects.LEASES_BUCKET, per_key_ttl=True),
-        _bucket(subjects.IDEMPOTENCY_BUCKET, max_age_s=RESULT_TTL_S)
+        _bucket(subjects.IDEMPOTENCY_BUCKET, max_age_s=round(result_ttl_s))
         | {"max_bytes": IDEMPOTENCY_BYTES},
     ]
 

@@ -35,6 +35,9 @@ TIMING: Final = "Mesh-Timing"
 DEPLOYMENT: Final = "Mesh-Deployment"
 MODEL_STATUS: Final = "Mesh-Model-Status"
 PRIORITY: Final = "Mesh-Priority"
+NOT_BEFORE: Final = "Mesh-Not-Before"
+EXPIRES: Final = "Mesh-Expires"
+WEBHOOK: Final = "Mesh-Webhook"
 IDEMPOTENCY_KEY: Final = "Mesh-Idempotency-Key"
 KEEP: Final = "Mesh-Keep"
 STORED: Final = "Mesh-Stored"
@@ -182,10 +185,7 @@ class LogBatch(Wire, frozen=True, kw_only=True):
 
 
 class AccessRecord(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """One request as the gateway saw it; fields after `deployment` follow the traffic log.
-
-    Units: `at_s` Unix seconds, `total_ms`/`queued_ms`/`run_ms` milliseconds.
-    """
+    """One request as the gateway saw it, as in Azure's traffic log; `at_s` is Unix time."""
 
     at_s: float
     request_id: str

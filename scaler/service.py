@@ -90,7 +90,7 @@ class Scaler:
         metrics = MetricsServer.open(registry, host=own.host, port=own.port, pages=pages)
         self._url = metrics.url
         try:
-            await ensure_topology(bus)
+            await ensure_topology(bus, self._settings.gateway.result_ttl_s)
             lease = Lease(bus, LEASE, f"{socket.gethostname()}.{secrets.token_hex(8)}")
             if not await self._take_lead(lease, stop):
                 return Exit.CLEAN

@@ -97,7 +97,9 @@ class Consumer:
             )
             hold_s = HOLD_ROUND_TRIPS * self._clock.round_trip_s
             for lane in LOWER_LANES:
-                await self._puller.pull(lane, lower_batch(lane, load, credit, now_s, hold_s))
+                if batch := lower_batch(lane, load, credit, now_s, hold_s):
+                    load.asked_at_s[lane] = self._loop.time()
+                    await self._puller.pull(lane, batch)
 
     def deliver(self, delivery: Delivery | None) -> None:
         """Take in one message; None only says that the credit has changed."""

@@ -12,10 +12,13 @@ import math
 from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import chain
+from typing import Final
 
 from mesh.subjects import LANES, Lane
 from workers.policy import SHARE_EVERY, Load
 from workers.work import Work
+
+SHARE_FIRST: Final[tuple[Lane, ...]] = ("queued", "interactive", "background", "shadow")
 
 
 class Desk:
@@ -54,16 +57,17 @@ class Desk:
             self.suspects.append(work)
         else:
             self._waiting[work.lane].append(work)
-        self.load.waiting += 1
+        self._count(work, 1)
 
     def start_next(self, now_s: float) -> Work | None:
         """Take the next request to run now, None if none may; interactive ones first.
 
-        While a suspect waits nothing else starts, so that its turn comes.
+        A queued one whose share is due goes before them. While a suspect waits nothing else starts,
+        so that its turn comes.
         """
         if self.suspects or self._tried or self.load.busy >= self.load.slots:
             return None
-        for lane in LANES:
+        for lane in SHARE_FIRST if self.load.is_share_due else LANES:
             if queue := self._waiting[lane]:
                 work = queue.popleft()
                 self._start(work, now_s)
@@ -91,12 +95,17 @@ class Desk:
         work.started_s = now_s
         self.running[work.number] = work
         load = self.load
-        load.waiting -= 1
+        self._count(work, -1)
         load.busy += 1
         if work.lane == "interactive":
             load.since_share = min(load.since_share + 1, SHARE_EVERY)
         elif work.lane == "queued":
             load.since_share = 0
+
+    def _count(self, work: Work, change: int) -> None:
+        self.load.waiting += change
+        if work.lane == "queued":
+            self.load.queued += change
 
     def finish(self, number: int, now_s: float) -> Work | None:
         """Let go of a request that ran; None if it is not (or no longer) running."""
@@ -117,7 +126,7 @@ class Desk:
         if work is not None:
             self._by_id[work.request_id] = work
             (self.suspects if work.is_suspect else self._waiting[work.lane]).appendleft(work)
-            self.load.waiting += 1
+            self._count(work, 1)
         return work
 
     def find(self, request_id: str) -> Work | None:
@@ -131,7 +140,7 @@ class Desk:
             if work in queue:
                 queue.remove(work)
                 self._by_id.pop(work.request_id, None)
-                self.load.waiting -= 1
+                self._count(work, -1)
 
     def expired(self, now_s: float) -> list[Work]:
         """Requests that wait past their deadline."""

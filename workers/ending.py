@@ -11,6 +11,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Final, Literal
 
+from mesh import wire
 from mesh.bus import Bus
 from mesh.errors import (
     BackendError,
@@ -20,7 +21,7 @@ from mesh.errors import (
     MeshError,
     PoisonError,
 )
-from mesh.jobs import keep_result
+from mesh.jobs import finish
 from mesh.kept import keep_request
 from mesh.statuses import status_of
 from mesh.streams import store
@@ -156,7 +157,9 @@ class Endings:
         try:
             if reply.code and not work.reply:
                 await keep_request(self._bus, endpoint, work.request_id, work.body, work.headers)
-            return await keep_result(self._bus, endpoint, work.request_id, reply.body, headers)
+            webhook = work.headers.get(wire.WEBHOOK, "")
+            result = reply.body, headers
+            return await finish(self._bus, endpoint, work.request_id, result, webhook)
         except BusError as exc:
             log.warning("ending.not_kept request=%s %s", work.request_id, exc)
             return None

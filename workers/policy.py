@@ -23,14 +23,25 @@ QUIET_S: Final = 1.0
 
 
 class Load(msgspec.Struct, kw_only=True):
-    """What the instance has on its hands. Times are monotonic seconds."""
+    """What the instance has on its hands. Times are monotonic seconds.
+
+    `queued` are those of this lane that wait in hand; `asked_at_s` says when a lane was last asked
+    for more.
+    """
 
     slots: int
     busy: int = 0
     waiting: int = 0
+    queued: int = 0
     spare_since_s: float = 0.0
     interactive_at_s: float = 0.0
     since_share: int = 0
+    asked_at_s: dict[Lane, float] = {}
+
+    @property
+    def is_share_due(self) -> bool:
+        """Whether the next request to run should be a queued one, whoever else waits."""
+        return self.since_share >= SHARE_EVERY
 
     @property
     def free(self) -> int:
@@ -73,10 +84,13 @@ def lower_batch(
     """
     if credit[lane]:
         return 0
-    if lane == "queued" and load.since_share >= SHARE_EVERY:
-        return 1
+    if lane == "queued" and load.is_share_due:
+        return 0 if load.queued else 1
     above = LOWER_LANES[: LOWER_LANES.index(lane)]
-    if any(not credit[upper] for upper in above):
+    if any(
+        not credit[upper] or now_s - load.asked_at_s.get(upper, -math.inf) < hold_s
+        for upper in above
+    ):
         return 0
     spare = load.free - sum(credit[upper] for upper in above if load.free > 1)
     if load.free <= 0 or now_s - load.spare_since_s < hold_s:

@@ -80,7 +80,7 @@ def retry(options: Options, numbers: tuple[int, ...]) -> None:
     """Send dead letters again.
 
     Each becomes a queued request of its endpoint, with a new id and a new time limit; the letter is
-    gone once that is safe. The result is kept under the new id for a day.
+    gone once that is safe. The result is kept under the new id for `gateway.result_ttl_s`.
     """
     done: list[LetterRetried] = []
 

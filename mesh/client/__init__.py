@@ -147,7 +147,7 @@ class Client:
 
         Raises:
             NotFinishedError: it has none yet.
-            NotFoundError: nothing is known of such a request, or it is more than a day old.
+            NotFoundError: nothing is known of such a request, or it is not known any more.
             MeshError: as `invoke`: the request has failed.
         """
         return await self._transport.result(endpoint, request_id, wait_s)

@@ -107,7 +107,7 @@ class NatsTransport:
         if message is not None:
             return read(message)
         if job is None and await jobs.find(self._bus, endpoint, request_id) is None:
-            raise NotFoundError(f"no request '{request_id}', or it is more than a day old")
+            raise NotFoundError(f"no request '{request_id}', or it is not known any more")
         raise NotFinishedError
 
     async def _allowed(self, subject: str, step: Coroutine[Any, Any, _T]) -> _T:

@@ -83,8 +83,11 @@ def configuration(
 class EmbeddedBroker:
     """The nats-server of one state folder; `record` says where it is once it has started."""
 
-    def __init__(self, nats: NatsSettings, folder: StateFolder, reaper: Reaper) -> None:
+    def __init__(
+        self, nats: NatsSettings, folder: StateFolder, reaper: Reaper, result_ttl_s: float
+    ) -> None:
         self._nats = nats
+        self._result_ttl_s = result_ttl_s
         self._folder = folder
         self._reaper = reaper
         known = folder.read("nats", BrokerRecord)
@@ -130,7 +133,8 @@ class EmbeddedBroker:
         url = f"nats://{host_and_port(self._nats.host, self._port)}"
         self.record = msgspec.structs.replace(self.record, url=url, port=self._port)
         self._folder.write("nats", self.record, mode=0o600)
-        await check(self.record.access("admin"), self._nats.connect_timeout_s)
+        timeout_s = self._nats.connect_timeout_s
+        await check(self.record.access("admin"), timeout_s, self._result_ttl_s)
         return {"url": self.record.url}
 
     async def _listening_port(self) -> int:
@@ -163,7 +167,7 @@ def external_record(nats: NatsSettings, everybody: NatsUser) -> BrokerRecord:
     return BrokerRecord(url=nats.url, embedded=False, users=known_users(nats, everybody).users)
 
 
-async def check(access: BrokerAccess, timeout_s: float) -> None:
+async def check(access: BrokerAccess, timeout_s: float, result_ttl_s: float) -> None:
     """See that the broker answers, is new enough and has JetStream; create what the mesh needs.
 
     Raises:
@@ -172,7 +176,7 @@ async def check(access: BrokerAccess, timeout_s: float) -> None:
     try:
         bus = await sign_in(access, "mesh-up", timeout_s)
         try:
-            await streams.ensure_topology(bus)
+            await streams.ensure_topology(bus, result_ttl_s)
         finally:
             await bus.close()
     except NoRespondersError as exc:

@@ -179,7 +179,8 @@ class Mesh:
     async def _start_all(self, programs: Programs) -> None:
         nats = self._settings.nats
         if nats.url:
-            await check(self._broker.access("scaler"), nats.connect_timeout_s)
+            ttl_s = self._settings.gateway.result_ttl_s
+            await check(self._broker.access("scaler"), nats.connect_timeout_s, ttl_s)
             self._folder.write("nats", self._broker, mode=0o600)
         else:
             await self._start_broker()
@@ -197,7 +198,12 @@ class Mesh:
         self._note()
 
     async def _start_broker(self) -> None:
-        broker = self._embedded = EmbeddedBroker(self._settings.nats, self._folder, self._reaper)
+        broker = self._embedded = EmbeddedBroker(
+            self._settings.nats,
+            self._folder,
+            self._reaper,
+            self._settings.gateway.result_ttl_s,
+        )
         child = Child("nats-server", "broker", broker.launch, self._settings.supervisor, self._note)
         self._children.append(child)
         try:

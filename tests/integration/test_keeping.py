@@ -4,11 +4,17 @@ import asyncio
 
 import pytest
 
-from mesh import jobs, kept, wire
+from mesh import jobs, kept, subjects, topology, wire
 from mesh.bus import Bus
-from mesh.errors import NotFoundError
+from mesh.errors import BusError, NotFoundError
 from mesh.spec.options import QueueOptions
-from mesh.streams import consumer_info, ensure_queue, ensure_topology
+from mesh.streams import (
+    consumer_info,
+    ensure_queue,
+    ensure_stream,
+    ensure_topology,
+    stream_info,
+)
 from tests.integration.test_consume import STREAM, Stage
 
 
@@ -171,6 +177,35 @@ async def test_first_result_counts(stage):
 
     await is_done(stage)
     assert (await result_of(stage)).data == b"first"
+
+
+async def test_a_full_store_drops_no_result(stage):
+    """The new one is held back until there is room; it is not acknowledged and not run again."""
+    await jobs.keep_result(stage.bus, "iris", "old", b"x" * 2000, {wire.STATUS: "200"})
+    results = topology.results(60.0)
+    await ensure_stream(stage.bus, results | {"max_bytes": 2500})
+    await send(stage)
+    await stage.until(lambda: stage.given)
+
+    stage.answer(0, b"y" * 2000)
+    with pytest.raises(BusError):
+        await jobs.keep_result(stage.bus, "iris", "r2", b"z" * 2000, {wire.STATUS: "200"})
+    assert await jobs.find_result(stage.bus, "iris", "r1") is None
+    await ensure_stream(stage.bus, results)
+
+    assert (await result_of(stage)).data == b"y" * 2000
+    assert await jobs.find_result(stage.bus, "iris", "old") is not None
+    await is_done(stage)
+    assert len(stage.given) == 1
+
+
+async def test_results_are_kept_for_as_long_as_is_set(stage):
+    """The streams that exist already are changed."""
+    await ensure_topology(stage.bus, 7200.0)
+
+    for name in (subjects.RESULTS_STREAM, subjects.JOBS_STREAM):
+        info = await stream_info(stage.bus, name)
+        assert info["config"]["max_age"] == 7200 * topology.NS
 
 
 async def test_result_given_while_the_broker_is_away_is_kept_after(server, stage):

@@ -290,4 +290,4 @@ async def test_an_old_server_is_refused():
     url = f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     async with server:
         with pytest.raises(NotStartedError, match=r"2\.10.*too old: 2\.11"):
-            await check(BrokerAccess(url=url), 5)
+            await check(BrokerAccess(url=url), 5, 60.0)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh.subjects import LANES, Lane
-from workers.policy import Load, interactive_batch, lower_batch, prefetch
+from workers.policy import SHARE_EVERY, Load, interactive_batch, lower_batch, prefetch
 
 HOLD_S = 0.003
 
@@ -89,3 +89,19 @@ def test_a_quiet_instance_fills_its_slots_from_a_lower_lane():
     load = Load(slots=8, spare_since_s=5.0, interactive_at_s=1.0)
 
     assert lower_batch("queued", load, credit(), 10.0, HOLD_S) == 8
+
+
+def test_a_share_that_is_in_hand_is_not_asked_for_twice():
+    """One in ten, not one in ten and those fetched meanwhile."""
+    load = Load(slots=2, since_share=SHARE_EVERY, queued=1)
+
+    assert lower_batch("queued", load, dict.fromkeys(LANES, 0), 100.0, 0.01) == 0
+
+
+def test_a_lane_that_was_just_asked_may_still_bring_something():
+    """The lane below it waits until it is known to be empty."""
+    credit = dict.fromkeys(LANES, 0) | {"queued": 1}
+    load = Load(slots=2, asked_at_s={"queued": 100.0})
+
+    assert lower_batch("background", load, credit, 100.001, 0.01) == 0
+    assert lower_batch("background", load, credit, 100.02, 0.01) == 1
