@@ -69,7 +69,7 @@ def replay(call: KeyedCall, taken: Taken) -> Response:
         raise KeyReusedError(reused_text(record, call))
     call.request_id, call.deployment = record.request_id, taken.deployment
     if record.queued or result is None:
-        response = accepted(call.exchange.route.endpoint, record.request_id)
+        response = accepted(call.exchange.route.endpoint, record.request_id, taken.state)
     else:
         headers = jobs.answer_headers(result.headers or {})
         call.deployment = headers.get(wire.DEPLOYMENT, "")

@@ -18,7 +18,7 @@ from mesh.bus import Bus, Message
 from mesh.clock import BrokerClock
 from mesh.errors import ConflictError, DeadlineExceededError
 from mesh.jobs import JobStatus
-from mesh.records import ReservationRecord
+from mesh.records import JobState, ReservationRecord
 from mesh.reservations import NEVER, Reservation
 
 
@@ -40,6 +40,7 @@ class Taken(NamedTuple):
     until_s: float
     deployment: str
     result: Message | None
+    state: JobState = "queued"
 
 
 class Reservations:
@@ -144,7 +145,8 @@ class Reservations:
             is_over=until_s <= now_s,
         )
         deployment = job.deployment if job is not None else record.deployment
-        return Taken(verdict, record, until_s, deployment, result)
+        state: JobState = "delayed" if job is not None and job.state == "delayed" else "queued"
+        return Taken(verdict, record, until_s, deployment, result, state)
 
 
 def ending(result: Message | None, job: JobStatus | None) -> Mapping[str, str] | None:

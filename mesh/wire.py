@@ -165,10 +165,7 @@ class LogBatch(Wire, frozen=True, kw_only=True):
 
 
 class AccessRecord(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """One request as the gateway saw it; fields after `deployment` follow the traffic log.
-
-    Units: `at_s` Unix seconds, `total_ms`/`queued_ms`/`run_ms` milliseconds.
-    """
+    """One request as the gateway saw it, as in Azure's traffic log; `at_s` is Unix time."""
 
     at_s: float
     request_id: str
