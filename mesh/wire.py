@@ -10,8 +10,7 @@ from typing import Final, Literal, TypeVar
 
 import msgspec
 
-from mesh.figures import GpuFigures as GpuFigures
-from mesh.figures import ServiceTime as ServiceTime
+from mesh.figures import GpuFigures, ServiceTime
 
 PROTOCOL_VERSION: Final = 1
 
