@@ -6,9 +6,10 @@ result that says so. Ring: service.
 
 from __future__ import annotations
 
-import json
 import logging
 from typing import Final
+
+import msgspec
 
 from mesh import jobs, subjects, wire
 from mesh.bus import Bus
@@ -16,9 +17,11 @@ from mesh.clock import parse_broker_time
 from mesh.records import JobRecord
 from mesh.streams import KeptMessage, delete_message, next_message, store, stream_info
 from mesh.subjects import KEPT_LANES
+from mesh.topology import QUEUED_TIMEOUT_S
 
 log = logging.getLogger("scaler.requeue")
 
+TIMEOUT_DIGITS: Final = 12  # a longer number may be one that cannot be read
 HANDED_ON: Final = (wire.CONTENT_TYPE, wire.TRACEPARENT, wire.METHOD, wire.PATH)
 
 
@@ -61,13 +64,22 @@ async def _move(bus: Bus, endpoint: str, message: KeptMessage, now_s: float) -> 
 
 def _left_s(message: KeptMessage, now_s: float) -> float:
     timeout_ms = message.headers.get(wire.TIMEOUT_MS, "")
-    limit_s = int(timeout_ms) / 1000 if timeout_ms.isdecimal() else 0.0
+    is_number = timeout_ms.isdecimal() and len(timeout_ms) <= TIMEOUT_DIGITS
+    limit_s = int(timeout_ms) / 1000 if is_number else QUEUED_TIMEOUT_S
     return max(0.001, message.at_s + limit_s - now_s)
 
 
 def _headers(message: KeptMessage, left_s: float) -> dict[str, str]:
     """Return the headers a producer would have sent; without `Nats-Msg-Id`, which is known."""
-    own = dict(json.loads(message.headers.get(wire.HTTP, "[]")))
+    own = _callers(message.headers.get(wire.HTTP, "[]"))
     own |= {name: message.headers[name] for name in HANDED_ON if name in message.headers}
     request_id = message.headers[wire.REQUEST_ID]
     return own | {wire.REQUEST_ID: request_id, wire.TIMEOUT_MS: str(max(1, round(left_s * 1000)))}
+
+
+def _callers(text: str) -> dict[str, str]:
+    """Read the caller's own headers; a producer may have written something else there."""
+    try:
+        return dict(msgspec.json.decode(text, type=list[tuple[str, str]]))
+    except msgspec.MsgspecError:
+        return {}
