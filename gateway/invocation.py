@@ -72,7 +72,7 @@ class Invocation(Exchange):
 
     def respond(self, response: Response, lines: bytes) -> None:
         """Give the answer; only the first one counts."""
-        if not self.response_complete:
+        if not (self.response_complete or self.disconnected):
             self.response_complete = True
             self.answer(self, response)
 
