@@ -62,6 +62,7 @@ def permissions(role: Role) -> Permissions:
                 subjects.INVOKES,
                 subjects.WITHDRAWS,
                 subjects.ABANDONS,
+                subjects.RESULTS,
                 own_inbox,
             ]
             return _limited(_gateway_publishes(), hears) | {"allow_responses": INVOKED}
@@ -153,6 +154,7 @@ def _gateway_publishes() -> list[str]:
         # A stream's name is one token, so work queues cannot be named by a wildcard alone.
         "$JS.API.STREAM.MSG.DELETE.*",
         "$JS.API.STREAM.MSG.GET.*",
+        *(f"$JS.API.CONSUMER.INFO.*.{lane}" for lane in subjects.KEPT_LANES),
         *_reads(CONFIG),
     ]
 
@@ -166,6 +168,7 @@ def _worker_publishes() -> list[str]:
         subjects.SHADOWS,
         subjects.DEAD,
         subjects.RESULTS,
+        subjects.JOB_RUNS,
         "$JS.API.CONSUMER.MSG.NEXT.*.*",
         "$JS.API.CONSUMER.INFO.*.*",
         "$JS.ACK.>",
