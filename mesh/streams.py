@@ -19,6 +19,7 @@ from mesh.spec.options import QueueOptions
 from mesh.subjects import LANES
 
 NAME_IN_USE: Final = 10058
+STREAM_FULL: Final = 10077
 STREAM_NOT_FOUND: Final = 10059
 CONSUMER_NOT_FOUND: Final = 10014
 MESSAGE_NOT_FOUND: Final = frozenset({10037, 10043, 10057})
@@ -127,7 +128,16 @@ async def store(
         ApiError: the stream refused the message; `err_code` says why.
         BusError: no stream keeps that subject, or the broker is away.
     """
-    ack: dict[str, Any] = json.loads((await bus.request(subject, body, headers=headers)).data)
+    return read_ack(subject, (await bus.request(subject, body, headers=headers)).data)
+
+
+def read_ack(subject: str, data: bytes) -> dict[str, Any]:
+    """Read a stream's acknowledgement of what was published on `subject`.
+
+    Raises:
+        ApiError: the stream refused the message; `err_code` says why.
+    """
+    ack: dict[str, Any] = json.loads(data)
     if error := ack.get("error"):
         raise ApiError(
             f"{subject}: {error.get('description', 'refused')}",

@@ -18,8 +18,8 @@ async def main(url: str, *secrets: str) -> None:
         answer = await client.invoke("iris", DATA, timeout_s=30)
         print("now:", answer.json()["species"])
 
-        request_id = await client.submit("iris", DATA)
-        answer = await client.result("iris", request_id, wait_s=30)
+        job = await client.submit("iris", DATA)
+        answer = await job.result(wait_s=30)
         print("later:", answer.json()["species"], "from", answer.deployment)
 
         try:

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from mesh.client.answer import Answer, ask, checked
+from mesh.client.answer import Answer, checked
+from mesh.client.options import ASK_OPTIONS, ask
 from mesh.errors import BackendError, BusError, MeshError, NotFoundError, PoisonError, error_body
 
 
@@ -28,12 +29,12 @@ def test_importing_the_package_is_cheap():
 )
 def test_bytes_are_the_body_and_all_else_is_json(data, body):
     """Nothing is guessed."""
-    assert ask("iris", data, None, None, None).body == body
+    assert ask("iris", data, {}, ASK_OPTIONS).body == body
 
 
 def test_own_headers_win():
     """A content type of one's own replaces the usual one, however it is written."""
-    asked = ask("iris", 1, "blue", None, {"content-type": "x/y"})
+    asked = ask("iris", 1, {"deployment": "blue", "headers": {"content-type": "x/y"}}, ASK_OPTIONS)
 
     assert asked.headers == {"content-type": "x/y", "azureml-model-deployment": "blue"}
 
