@@ -28,6 +28,7 @@ from gateway.scoring import Parts, Scoring
 from gateway.server import HttpServer
 from gateway.submission import Submissions
 from gateway.traffic import TrafficLog
+from gateway.withdraws import Withdraws
 from mesh import lifecycle, metrics, subjects, wire
 from mesh.address import family_of, host_and_port, seen_from_afar
 from mesh.bus import Bus, Inlet, Message, Outlet
@@ -62,6 +63,7 @@ class Gateway:
         self._submissions = Submissions(bus, settings.queued_timeout_s)
         self._scoring = self._serve_scoring()
         self._invocations = Invocations(bus, self._routes, self._scoring, self._outlet)
+        self._withdraws = Withdraws(bus)
         self._ingress = Ingress(
             bus, self._routes, self._scoring, self._outlet, settings.queued_timeout_s
         )
@@ -97,6 +99,7 @@ class Gateway:
         await self._view.start()
         self._server = await HttpServer.open(sock, self._scoring, self._app())
         await self._invocations.open()
+        await self._withdraws.open()
         await self._ingress.intake.open()
         self._heartbeat.start()
         log.info("gateway.ready name=%s url=%s", self.name, self.url)
@@ -107,7 +110,11 @@ class Gateway:
         self._heartbeat.stop()
         self._results.close()
         grace_s = self._settings.drain_timeout_s
-        closing = [self._invocations.close(grace_s), self._ingress.intake.close(grace_s)]
+        closing = [
+            self._invocations.close(grace_s),
+            self._withdraws.close(grace_s),
+            self._ingress.intake.close(grace_s),
+        ]
         if self._server is not None:
             closing.append(self._server.close(grace_s))
         late = sum(await asyncio.gather(*closing))

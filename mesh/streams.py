@@ -110,7 +110,7 @@ async def next_message(bus: Bus, stream: str, subject: str, seq: int) -> KeptMes
     try:
         answer = await bus.api(f"STREAM.MSG.GET.{stream}", {"seq": seq, "next_by_subj": subject})
     except ApiError as exc:
-        if exc.err_code in MESSAGE_NOT_FOUND:
+        if exc.err_code in {*MESSAGE_NOT_FOUND, STREAM_NOT_FOUND}:
             return None
         raise
     found = answer["message"]
