@@ -25,7 +25,7 @@ from mesh.errors import (
 
 CONNECT_S: Final = 5.0
 MARGIN_S: Final = 5.0
-HELD_S: Final = 60.0  # for no longer does a gateway hold a question for a result
+HELD_S: Final = 3.0  # then it is asked again: that a request's time is over is told by nobody
 PAUSE_S: Final = 0.05  # before the next question to one that does not hold it
 KEPT_CONNECTIONS: Final = 100
 ACCEPTED: Final = 202

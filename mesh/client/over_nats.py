@@ -41,7 +41,7 @@ from mesh.tasks import end, wait_for
 CONNECT_S: Final = 5.0
 ACK_S: Final = 5.0
 OUTAGE_S: Final = 30.0  # shorter than the window in which the broker knows an id
-LOOK_S: Final = 5.0  # that a request's time is over is told by nobody
+LOOK_S: Final = 5.0
 AGAIN_S: Final = 0.05
 TAKEN_S: Final = 1.0  # what was enqueued just now is known to nobody for a moment
 
@@ -143,6 +143,7 @@ class NatsTransport:
         try:
             await self._bus.flush()  # from here on nothing is missed
             while True:
+                arrived.clear()
                 status = await self._through_outages(
                     lambda: self._known(endpoint, request_id), time.monotonic() + OUTAGE_S
                 )
@@ -154,8 +155,7 @@ class NatsTransport:
                 if left_s <= 0:
                     raise NotFinishedError
                 # What is heard may be a second result, which the stream has refused: it is asked.
-                arrived.clear()
-                await wait_for(arrived, min(left_s, LOOK_S))
+                await wait_for(arrived, min(left_s, _look_s(status)))
         finally:
             with contextlib.suppress(BusError):
                 await self._bus.leave(subscription)
@@ -242,6 +242,12 @@ class NatsTransport:
 
     async def _note_back(self) -> None:
         self._back.set()
+
+
+def _look_s(status: JobStatus) -> float:
+    """Return when to look again: its time may be over, which nobody tells."""
+    over_s = status.expires_at_s + jobs.GRACE_S - time.time()
+    return min(LOOK_S, over_s) if over_s > 0 else LOOK_S
 
 
 def _instant(at_s: float) -> datetime | None:
