@@ -13,7 +13,6 @@ from typing import Final
 
 import msgspec
 
-from gateway.cancellation import cancel
 from gateway.invocation import may_answer
 from gateway.invoke import GROUP, endpoint_of
 from mesh import jobs, subjects, wire
@@ -27,6 +26,7 @@ from mesh.errors import (
     RequestError,
     error_body,
 )
+from mesh.kept import cancel, keep_request
 from mesh.statuses import status_of
 from mesh.streams import delete_message, next_message
 from mesh.subjects import KEPT_LANES
@@ -124,6 +124,7 @@ async def cancel_in_lane(
     body, headers = jobs.failure(CancelledRequestError())
     if not await jobs.keep_result(bus, endpoint, request_id, body, headers):
         raise ConflictError(f"request {request_id} has ended")
+    await keep_request(bus, endpoint, request_id, found.body, found.headers)
     await delete_message(bus, stream, seq)
     stop = wire.encode(wire.Cancel(request_id=request_id))
     await bus.publish(subjects.cancel(endpoint, deployment), stop)

@@ -86,6 +86,57 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
     instance_count: int
 
 
+class LetterNumber(msgspec.Struct, frozen=True, kw_only=True):
+    """Which dead letter. Verb: deadletter.retry."""
+
+    number: int
+
+
+class LetterPurge(msgspec.Struct, frozen=True, kw_only=True):
+    """Dead letters of an endpoint and a deployment, or of all (None), up to a number.
+
+    Verb: deadletter.purge.
+    """
+
+    up_to: int
+    endpoint: str | None = None
+    deployment: str | None = None
+
+
+class LetterRetried(msgspec.Struct, frozen=True, kw_only=True):
+    """A dead letter that was sent again: what its new request is called."""
+
+    number: int
+    endpoint_name: str
+    request_id: str
+
+
+class LettersPurged(msgspec.Struct, frozen=True, kw_only=True):
+    """How many dead letters were removed."""
+
+    purged: int
+
+
+class LetterView(msgspec.Struct, frozen=True, kw_only=True):
+    """A dead letter as people see it, without its body; `at_s` is when it was given up.
+
+    `number` is its place in the stream of dead letters. A letter of the kind `request` is one that
+    no worker could run.
+    """
+
+    number: int
+    kind: str
+    endpoint_name: str
+    deployment: str
+    lane: str
+    request_id: str
+    reason: str
+    attempts: int
+    at_s: float
+    size_bytes: int
+    headers: dict[str, str] = {}
+
+
 class RegenerateKeys(msgspec.Struct, frozen=True, kw_only=True):
     """Replace one key, by a given or a random one. Verb: endpoint.regenerate_keys."""
 

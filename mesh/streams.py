@@ -119,6 +119,24 @@ async def next_message(bus: Bus, stream: str, subject: str, seq: int) -> KeptMes
     return KeptMessage(found["seq"], at_s, headers, b64decode(found.get("data", "")))
 
 
+async def read_message(bus: Bus, stream: str, seq: int) -> Message | None:
+    """Return the message of that number, as it is and whatever its size; None if it is gone."""
+    body = json.dumps({"seq": seq}).encode()
+    return _direct(stream, await bus.request(f"$JS.API.DIRECT.GET.{stream}", body))
+
+
+async def purge(bus: Bus, stream: str, subject: str, up_to: int) -> int:
+    """Remove the messages on a subject up to that number; return how many they were."""
+    asked = {"filter": subject, "seq": up_to + 1}
+    return int((await bus.api(f"STREAM.PURGE.{stream}", asked))["purged"])
+
+
+async def counts(bus: Bus, stream: str, subject: str) -> tuple[dict[str, int], int]:
+    """Return how many messages each subject has that matches, and the stream's last number."""
+    state = (await bus.api(f"STREAM.INFO.{stream}", {"subjects_filter": subject}))["state"]
+    return state.get("subjects") or {}, int(state["last_seq"])
+
+
 async def store(
     bus: Bus, subject: str, body: bytes, headers: dict[str, str] | None = None
 ) -> dict[str, Any]:
@@ -149,7 +167,10 @@ def read_ack(subject: str, data: bytes) -> dict[str, Any]:
 
 async def last_message(bus: Bus, stream: str, subject: str) -> Message | None:
     """Return the last message on a subject of the stream, None if there is none."""
-    message = await bus.request(f"$JS.API.DIRECT.GET.{stream}.{subject}")
+    return _direct(stream, await bus.request(f"$JS.API.DIRECT.GET.{stream}.{subject}"))
+
+
+def _direct(stream: str, message: Message) -> Message | None:
     status = (message.headers or {}).get("Status", "")
     if status == "404":
         return None

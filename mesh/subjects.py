@@ -112,6 +112,11 @@ def result(endpoint: str, request_id: str) -> str:
     return f"mesh.result.{endpoint}.{request_id}"
 
 
+def kept_request(endpoint: str, request_id: str) -> str:
+    """Where a queued request that did not succeed is kept, so that it can be sent again."""
+    return f"mesh.result.{endpoint}.{request_id}.request"
+
+
 def job(endpoint: str, request_id: str) -> str:
     """Where it is noted that a queued request was accepted."""
     return f"mesh.job.{endpoint}.{request_id}"
@@ -196,6 +201,17 @@ def shadow(endpoint: str, deployment: str) -> str:
 def dead(endpoint: str, deployment: str) -> str:
     """Where requests go that were given up."""
     return f"mesh.dead.{endpoint}.{deployment}"
+
+
+def dead_owner(subject: str) -> tuple[str, str]:
+    """Endpoint and deployment of a dead letter, from its subject."""
+    endpoint, deployment = subject.rsplit(".", 2)[1:]
+    return endpoint, deployment
+
+
+def retried_id(seq: int) -> str:
+    """The id under which a dead letter is sent again, from its number: the same each time."""
+    return f"dead-{seq}"
 
 
 def scale(endpoint: str, deployment: str) -> str:

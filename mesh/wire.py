@@ -137,8 +137,9 @@ class Cancel(Wire, frozen=True, kw_only=True):
 class Event(Wire, frozen=True, kw_only=True):
     """Something that happened to an endpoint, a deployment or one of its instances.
 
-    `name` is one of Created, Updated, TrafficChanged, KeyRegenerated, StateChanged, Deleted; of an
-    instance: Started, Ready, InitFailed, BackOff, Killing. `at_s` is Unix time.
+    `name` is one of Created, Updated, TrafficChanged, KeyRegenerated, StateChanged, Deleted,
+    DeadLetterRetried, DeadLettersPurged; of an instance: Started, Ready, InitFailed, BackOff,
+    Killing. `at_s` is Unix time.
     """
 
     endpoint: str
@@ -216,7 +217,10 @@ class ShadowAnswer(Wire, frozen=True, kw_only=True):
 
 
 class DeadLetter(Wire, frozen=True, kw_only=True):
-    """A request that was given up, with all that is needed to send it again."""
+    """A request that was given up, with all that is needed to send it again.
+
+    `kind` says what was given up; a `request` is one that no worker could run.
+    """
 
     endpoint: str
     deployment: str
@@ -227,6 +231,7 @@ class DeadLetter(Wire, frozen=True, kw_only=True):
     at_s: float
     headers: dict[str, str]
     body: bytes
+    kind: str = "request"
 
 
 class ScaleDecision(Wire, frozen=True, kw_only=True):

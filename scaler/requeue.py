@@ -7,6 +7,7 @@ result that says so. Ring: service.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -71,15 +72,18 @@ def _left_s(message: KeptMessage, now_s: float) -> float:
 
 def _headers(message: KeptMessage, left_s: float) -> dict[str, str]:
     """Return the headers a producer would have sent; without `Nats-Msg-Id`, which is known."""
-    own = _callers(message.headers.get(wire.HTTP, "[]"))
-    own |= {name: message.headers[name] for name in HANDED_ON if name in message.headers}
     request_id = message.headers[wire.REQUEST_ID]
-    return own | {wire.REQUEST_ID: request_id, wire.TIMEOUT_MS: str(max(1, round(left_s * 1000)))}
+    own = {wire.REQUEST_ID: request_id, wire.TIMEOUT_MS: str(max(1, round(left_s * 1000)))}
+    return handed_on(message.headers) | own
 
 
-def _callers(text: str) -> dict[str, str]:
-    """Read the caller's own headers; a producer may have written something else there."""
+def handed_on(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return what goes along of a message of a work queue: the caller's headers, and what it is.
+
+    A producer may have written something else where the caller's headers are.
+    """
     try:
-        return dict(msgspec.json.decode(text, type=list[tuple[str, str]]))
+        own = dict(msgspec.json.decode(headers.get(wire.HTTP, "[]"), type=list[tuple[str, str]]))
     except msgspec.MsgspecError:
-        return {}
+        own = {}
+    return own | {name: headers[name] for name in HANDED_ON if name in headers}

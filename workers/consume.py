@@ -206,6 +206,10 @@ class Consumer:
     def on_exit(self, exit_: Exit) -> None:
         """Settle what a runner that died had in hand: what it had begun, and what not."""
         now_s = self._loop.time()
+        for number in exit_.stopped:
+            self._chunks.pop(number, None)
+            if (work := self.desk.finish(number, now_s)) is not None:
+                self._end.let_go(work, "cancelled" if work.cancelled else "expired")
         for number in sorted(exit_.waiting, reverse=True):
             self.desk.put_back(number, now_s)
         for number in exit_.started:

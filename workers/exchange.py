@@ -56,17 +56,22 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     chunks: int = 0
 
 
-Cause = Literal["closed", "boot", "crashed", "overdue", "killed"]
+Cause = Literal["closed", "boot", "crashed", "overdue", "cancelled", "killed"]
 
 
 class Exit(msgspec.Struct, frozen=True, kw_only=True):
-    """How a runner process ended, and which requests have no outcome: begun, and never begun."""
+    """How a runner process ended, and which requests have no outcome.
+
+    `started` may have brought it down; `waiting` have no part in its end: never begun, or known
+    to be innocent; `stopped` are those it was stopped for, overdue or cancelled: they are over.
+    """
 
     pid: int
     cause: Cause
     reason: str
     started: frozenset[int] = frozenset()
     waiting: frozenset[int] = frozenset()
+    stopped: frozenset[int] = frozenset()
 
 
 class Callbacks(NamedTuple):

@@ -74,6 +74,7 @@ async def _prepare_script(record: DeploymentRecord, fetch: Fetch) -> Runtime:
         env=NO_BYTECODE | spec.environment_variables,
         hard_timeout=spec.mesh.hard_timeout,
         run_limit_s=spec.timeout_s,
+        cancel_grace_s=spec.mesh.cancel_grace_s,
         tensors=_tensors(spec),
     )
     return ScriptRuntime(config, spec.worker_count)

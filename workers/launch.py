@@ -62,7 +62,8 @@ class RunnerConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     Its shapes: `python` an interpreter, `script` an absolute path, `code_dir` the working folder
     (the script's own if empty), `env` the deployment's variables. With `hard_timeout` a runner is
-    stopped when a request past its deadline has kept it for `run_limit_s` and cannot be cancelled.
+    stopped when a request past its deadline has kept it for `run_limit_s` and cannot be cancelled,
+    with `cancel_grace_s` so long after the caller of what a sync script runs has gone.
     `tensors` is None for a script that takes text.
     """
 
@@ -74,6 +75,7 @@ class RunnerConfig(msgspec.Struct, frozen=True, kw_only=True):
     boot_timeout_s: float = 600.0
     hard_timeout: bool = True
     run_limit_s: float = 0.0
+    cancel_grace_s: float | None = None
     tensors: Tensors | None = None
 
 

@@ -28,6 +28,10 @@ LAST_WORDS: Final = 20
 ABORT_S: Final = 0.5
 LINGER_S: Final = 2.0
 CANCEL_GRACE_S: Final = 1.0
+HOW_STOPPED: Final[dict[Cause, str]] = {
+    "overdue": "run() did not end in time and its runner was stopped",
+    "cancelled": "nobody waited for run() any more and its runner was stopped",
+}
 
 
 class _Handed(NamedTuple):
@@ -50,6 +54,8 @@ class RunnerProcess:
         self._handed: dict[int, _Handed] = {}
         self._chunks: dict[int, int] = {}
         self._cancelled: set[int] = set()
+        self._deserted_s: dict[int, float] = {}  # since when a request has no caller any more
+        self._stopped: frozenset[int] = frozenset()
         self._order = self._ahead = 0
         self._is_async = False
         self._cause: Cause | None = None
@@ -112,6 +118,11 @@ class RunnerProcess:
 
     def cancel(self, number: int) -> None:
         """Ask for the end of a request; its outcome follows. Harmless if it has ended."""
+        if number in self._handed and self._config.cancel_grace_s is not None:
+            self._deserted_s.setdefault(number, self._loop.time())
+        self._ask_to_end(number)
+
+    def _ask_to_end(self, number: int) -> None:
         if number in self._handed and number not in self._cancelled:
             self._cancelled.add(number)
             self._channel.send(frames.head(frames.CANCEL, number))
@@ -170,10 +181,13 @@ class RunnerProcess:
         """End what runs past its deadline: cancel what can be, stop the process where it cannot."""
         late = [n for n, handed in self._handed.items() if handed.deadline_s <= now_s]
         for number in late:
-            self.cancel(number)
-            if self._config.hard_timeout and self._is_stuck(self._handed[number], now_s):
-                self._abort("overdue")
-                return
+            self._ask_to_end(number)
+        if self._cause is not None:
+            return
+        if self._config.hard_timeout:
+            self._stop_for("overdue", [n for n in late if self._is_stuck(self._handed[n], now_s)])
+        if self._deserted_s:
+            self._stop_for("cancelled", self._deserted(now_s))
 
     def _is_stuck(self, handed: _Handed, now_s: float) -> bool:
         """Whether a request past its deadline cannot be cancelled, and has had its time.
@@ -185,6 +199,27 @@ class RunnerProcess:
             return max(handed.deadline_s + CANCEL_GRACE_S, handed.since_s + limit_s) <= now_s
         begun = self._cell.read()
         return handed.order == begun.requests and begun.at_s + limit_s <= now_s
+
+    def _deserted(self, now_s: float) -> list[int]:
+        """What a sync script runs whose caller has been gone for too long; at most one.
+
+        An async one has been told; to stop its runner would cost those beside it.
+        """
+        grace_s = self._config.cancel_grace_s
+        gone_s = self._deserted_s = {n: s for n, s in self._deserted_s.items() if n in self._handed}
+        if grace_s is None or self._is_async:
+            return []
+        begun = self._cell.read()
+        return [
+            number
+            for number, since_s in gone_s.items()
+            if self._handed[number].order == begun.requests and since_s + grace_s <= now_s
+        ]
+
+    def _stop_for(self, cause: Cause, numbers: list[int]) -> None:
+        if numbers:
+            self._stopped = frozenset(numbers)
+            self._abort(cause)
 
     def kill(self, cause: Cause = "killed") -> None:
         """End the process and whatever it has started; `on_exit` follows."""
@@ -234,13 +269,17 @@ class RunnerProcess:
 
     def _exit(self, how: str) -> Exit:
         begun = self._cell.read().requests
-        started = frozenset(n for n, handed in self._handed.items() if handed.order <= begun)
-        waiting = frozenset(self._handed) - started
-        self._handed.clear()
-        cause = self._cause or "crashed"
-        if cause == "overdue":
-            how = "run() did not end in time and its runner was stopped"
-        return Exit(pid=self.pid, cause=cause, reason=how, started=started, waiting=waiting)
+        handed, cause = self._handed, self._cause or "crashed"
+        stopped = self._stopped & handed.keys() if cause in HOW_STOPPED else frozenset()
+        started = frozenset(n for n in handed if handed[n].order <= begun) - stopped
+        if stopped and not self._is_async:  # it runs one at a time: the others had ended unheard
+            started = frozenset()
+        waiting = frozenset(handed) - started - stopped
+        handed.clear()
+        how = HOW_STOPPED.get(cause, how)
+        return Exit(
+            pid=self.pid, cause=cause, reason=how, started=started, waiting=waiting, stopped=stopped
+        )
 
     def _boot_failure(self, how: str) -> BootError:
         said = "".join(f"\n{text}" for text in self._last_words)

@@ -61,6 +61,13 @@ class MeshOptions(
     hard_timeout: Annotated[
         bool, Meta(description="Kill a runner whose run() takes longer than the request timeout.")
     ] = True
+    cancel_grace_s: Annotated[
+        Annotated[float, Meta(ge=0)] | None,
+        Meta(
+            description="Seconds after its caller has gone until a sync run() is stopped with its "
+            "runner, which loads the model again. Default: it is left to end."
+        ),
+    ] = None
     drain_timeout_s: Annotated[
         Annotated[float, Meta(ge=0)] | None,
         Meta(description="Seconds a stopping instance may finish what it has begun."),

@@ -96,8 +96,8 @@ class Stage:
         request = self.given[index]
         self.consumer.on_result(Outcome(number=request.number, status=status, body=body))
 
-    def crash(self, started=(), waiting=()):
-        """A runner dies with these requests."""
+    def crash(self, started=(), waiting=(), stopped=()):
+        """A runner dies with these requests, or is stopped for some."""
         numbers = [request.number for request in self.given]
         self.consumer.on_exit(
             Exit(
@@ -106,6 +106,7 @@ class Stage:
                 reason="SIGSEGV",
                 started=frozenset(numbers[index] for index in started),
                 waiting=frozenset(numbers[index] for index in waiting),
+                stopped=frozenset(numbers[index] for index in stopped),
             )
         )
 
@@ -237,6 +238,23 @@ async def test_a_neighbour_of_a_crash_is_not_counted(make_stage):
     assert stage.dead == []
     assert len(attempts) == 1
     assert sorted(one.headers.get(wire.ATTEMPT, "1") for one in stage.answers) == ["1", "2"]
+
+
+async def test_what_a_runner_was_stopped_for_is_over(make_stage):
+    """It is not tried again, and counts no attempt; its neighbour runs in its place."""
+    stage = await make_stage(slots=2)
+    await stage.send(1)
+    await stage.send(2)
+    await stage.until(lambda: len(stage.given) == 2)
+    stage.crash(stopped=[0], waiting=[1])
+    await stage.until(lambda: len(stage.given) == 3)
+    stage.answer(2)
+    await stage.until(lambda: stage.answers)
+
+    assert stage.given[2].body == b"2"
+    assert wire.ATTEMPT not in stage.answers[0].headers
+    assert stage.consumer.tally.outcomes["expired"] == 1
+    await stage.until_left(0)
 
 
 async def test_without_runners_what_waits_goes_back_to_the_queue(make_stage):

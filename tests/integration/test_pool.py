@@ -178,7 +178,7 @@ async def test_request_past_its_deadline_brings_one_runner_down(stage: Stage):
     ended = await stage.heard.exit()
     (stage.folder / "gate").touch()
 
-    assert (ended.cause, ended.started) == ("overdue", {1})
+    assert (ended.cause, ended.stopped) == ("overdue", {1})
     assert (await stage.heard.end(2)).status == 200
 
 

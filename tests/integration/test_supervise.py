@@ -101,7 +101,8 @@ async def test_request_that_overruns_its_deadline_is_stopped(stage: Stage):
     runner.sweep(deadline_s + 1)
     ended = await stage.heard.exit()
 
-    assert (ended.cause, ended.started, ended.waiting) == ("overdue", {1}, {2})
+    assert (ended.cause, ended.stopped, ended.waiting) == ("overdue", {1}, {2})
+    assert ended.started == frozenset()
     assert any("score.py" in line.text and "in run" in line.text for line in stage.heard.lines)
 
 
@@ -128,6 +129,61 @@ async def test_soft_timeout_lets_the_request_go_on(stage: Stage):
     runner.sweep(1.0)
 
     assert (await stage.call(runner)).status == 200
+
+
+async def test_what_a_slow_neighbour_kept_from_being_told_is_not_blamed(stage: Stage):
+    """Quick requests whose answers waited for the one that hangs: they run again, uncounted."""
+    script = HANG.replace(
+        '    print("hanging', '    if raw == "quick": return 1\n    print("hanging'
+    )
+    runner = await stage.runner(script)
+    for _ in range(20):
+        await stage.call(runner, "quick")
+    deadline_s = time.monotonic() + 100
+    for body in ("quick", "quick", "slow"):
+        runner.submit(stage.request(body, deadline_s=deadline_s))
+    await stage.heard.line("hanging")
+
+    runner.sweep(deadline_s + 1)
+    ended = await stage.heard.exit()
+
+    assert (ended.started, ended.stopped) == (frozenset(), {23})
+    assert ended.waiting | set(stage.heard.order) >= {21, 22}
+
+
+@pytest.mark.parametrize("grace_s", [None, 50.0])
+async def test_run_whose_caller_has_gone_is_stopped_if_that_is_wanted(stage: Stage, grace_s):
+    """After the grace time, its runner with it; what waits behind it has no part in it."""
+    runner = await stage.runner(HANG, cancel_grace_s=grace_s)
+    runner.submit(stage.request())
+    runner.submit(stage.request())
+    await stage.heard.line("hanging")
+
+    runner.cancel(1)
+    runner.sweep(time.monotonic() + 40)
+    assert not stage.heard.exits
+    runner.sweep(time.monotonic() + 60)
+    if grace_s is None:
+        runner.kill()
+    ended = await stage.heard.exit()
+
+    expected = ("killed", {1}, set()) if grace_s is None else ("cancelled", set(), {1})
+    assert (ended.cause, ended.started, ended.stopped) == expected
+    assert ended.waiting == {2}
+
+
+async def test_async_run_whose_caller_has_gone_costs_no_runner(stage: Stage):
+    """It is told by CancelledError; one that does not listen is left to its time limit."""
+    deaf = HANG.replace("def run", "async def run")
+    runner = await stage.runner(deaf, cancel_grace_s=0.0)
+    runner.submit(stage.request())
+    await stage.heard.line("hanging")
+
+    runner.cancel(1)
+    runner.sweep(time.monotonic() + 60)
+
+    assert runner.is_ready
+    assert not stage.heard.exits
 
 
 async def test_async_request_is_cancelled_at_its_deadline(stage: Stage):

@@ -72,7 +72,7 @@ async def test_request_of_a_lane_is_cancelled_by_its_number(mesh, producer):
 @pytest.mark.parametrize(
     ("request_id", "headers", "refused", "named"),
     [
-        pytest.param("nope", {}, ("404", "not_found"), "no such request", id="unknown"),
+        pytest.param("nope", {}, ("404", "not_found"), "no request 'nope'", id="unknown"),
         pytest.param("done", {}, ("409", "conflict"), "it is done", id="ended"),
         pytest.param("a.b", {}, ("400", "invalid_request"), "'a.b': expected 1-64", id="no id"),
         pytest.param(
