@@ -19,6 +19,7 @@ from gateway.routes import Mirror, Route, Target, timing_fields
 from mesh import wire
 from mesh.deadline import shorter_timeout_s
 from mesh.errors import NotFoundError, NoWorkerError
+from mesh.records import ClaimRecord
 from mesh.v2 import V2, check_v2, is_v2
 
 DEPLOYMENT: Final = b"azureml-model-deployment"
@@ -91,16 +92,39 @@ class Call(Entry):
             lines += f"azureml-model-deployment: {self.deployment}\r\n"
         return lines.encode()
 
-    def fields(self, reply: str) -> str:
+    def fields(self, reply: str, message_id: str = "") -> str:
         """Return the message's header lines; a feature that is not used adds none."""
         target, request_id = self.target, self.request_id
         timing = target.fields
         if self.timeout_s != target.timeout_s:
             timing = timing_fields(self.timeout_s)
         return (
-            f"{wire.REQUEST_ID}: {request_id}\r\n{wire.MSG_ID}: {request_id}\r\n"
+            f"{wire.REQUEST_ID}: {request_id}\r\n{wire.MSG_ID}: {message_id or request_id}\r\n"
             f"{wire.REPLY}: {reply}\r\n{timing}{request_fields(self.exchange, self.path, target)}"
         )
+
+
+class KeyedCall(Call):
+    """A request with an idempotency key.
+
+    `claim` is the subject its key is kept under, `wanted` what it would write there; `seq_held` the
+    revision at which it is written, 0 while the key is not this request's; `until_s` when its time
+    is over.
+    """
+
+    __slots__ = ("claim", "seq_held", "until_s", "wanted")
+
+    def __init__(self, exchange: Exchange, meters: Meters, sink: Sink) -> None:
+        super().__init__(exchange, meters, sink)
+        self.claim = ""
+        self.seq_held = 0
+        self.until_s = 0.0
+        self.wanted = ClaimRecord(fingerprint="", request_id=self.request_id, timeout_s=0.0)
+
+    def fields(self, reply: str, message_id: str = "") -> str:
+        """Ask for the result to be kept; a second try needs a message id of its own."""
+        message_id = f"{self.request_id}.{self.seq_held}"
+        return f"{super().fields(reply, message_id)}{wire.KEEP}: 1\r\n"
 
 
 def path_of(exchange: Exchange) -> str:

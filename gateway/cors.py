@@ -10,11 +10,13 @@ MAX_AGE_S: Final = 600
 ALLOWED_HEADERS: Final = (
     "authorization, content-type, azureml-model-deployment, mesh-routing-key, "
     "x-ms-client-request-id, x-ms-request-timeout-ms, request-timeout, traceparent, "
+    "idempotency-key, "
     "inference-header-content-length"
 )
 EXPOSED_HEADERS: Final = (
     "x-request-id, x-ms-client-request-id, azureml-model-deployment, "
     "ms-azureml-model-error-statuscode, ms-azureml-model-error-reason, retry-after, "
+    "idempotency-replayed, "
     "inference-header-content-length"
 )
 

@@ -17,13 +17,17 @@ from msgspec.structs import replace
 
 from gateway import lanes
 from gateway.call import DEPLOYMENT, check_path, choose, path_of
+from gateway.claiming import Claims
 from gateway.exchange import Handler
+from gateway.idempotency import KEY
 from gateway.intake import Enqueued, Intake
 from gateway.invocation import Invocation
-from gateway.routes import Route, RouteTable, Target
+from gateway.keyedorder import KeyedOrders
+from gateway.order import Order
+from gateway.routes import RouteTable, Target
 from mesh import jobs, subjects, wire
 from mesh.backoff import backoff_s
-from mesh.bus import Bus, Outlet
+from mesh.bus import Outlet
 from mesh.errors import (
     BusError,
     CapacityError,
@@ -35,7 +39,6 @@ from mesh.errors import (
     RequestError,
 )
 from mesh.records import JobRecord
-from mesh.subjects import Lane
 
 log = logging.getLogger("gateway.ingress")
 
@@ -43,18 +46,6 @@ RETRY_S: Final = (0.25, 15.0)
 ACK: Final = b"+ACK"
 TIMEOUT_DIGITS: Final = 12  # a longer number may be one that cannot be read
 NS: Final = 1_000_000_000
-
-
-class Order(NamedTuple):
-    """An enqueued request that has been read."""
-
-    enqueued: Enqueued
-    request_id: str
-    route: Route
-    invocation: Invocation
-    lane: Lane
-    timeout_s: float
-    left_s: float
 
 
 class Noted(NamedTuple):
@@ -105,11 +96,17 @@ class Ingress:
     """Routes enqueued requests. `outcomes` counts what became of them."""
 
     def __init__(
-        self, bus: Bus, routes: RouteTable, handler: Handler, outlet: Outlet, default_s: float
+        self,
+        claims: Claims,
+        routes: RouteTable,
+        handler: Handler,
+        outlet: Outlet,
+        default_s: float,
     ) -> None:
         self.outcomes = {"queued": 0, "repeated": 0, "retried": 0, "failed": 0}
-        self.intake = Intake(bus, self.settle)
-        self._bus = bus
+        self.intake = Intake(claims.bus, self.settle, claims.clock)
+        self._bus = claims.bus
+        self._keyed = KeyedOrders(claims)
         self._routes = routes
         self._handler = handler
         self._outlet = outlet
@@ -142,7 +139,10 @@ class Ingress:
             MeshError: it cannot be settled now.
         """
         try:
-            return await self._queue(self._read(enqueued, request_id))
+            order = self._read(enqueued, request_id)
+            if KEY in order.invocation.headers:
+                return await self._keyed.settle(order, self._queue)
+            return await self._queue(order)
         except ConflictError:
             raise
         except (RequestError, DeadlineExceededError) as exc:

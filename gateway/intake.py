@@ -56,8 +56,10 @@ def read_enqueued(message: Message) -> Enqueued:
 class Intake:
     """Hands each enqueued request to `settle`, many at once; `clock` is the broker's."""
 
-    def __init__(self, bus: Bus, settle: Callable[[Enqueued], Awaitable[None]]) -> None:
-        self.clock = BrokerClock()
+    def __init__(
+        self, bus: Bus, settle: Callable[[Enqueued], Awaitable[None]], clock: BrokerClock
+    ) -> None:
+        self.clock = clock
         self._bus = bus
         self._settle = settle
         self._arrived: asyncio.Queue[Message] = asyncio.Queue()

@@ -12,6 +12,7 @@ from typing import Final
 from gateway.call import WISH_MS, Call
 from gateway.edge import Response
 from gateway.exchange import Exchange, Handler
+from gateway.idempotency import KEY
 from gateway.paths import SCORE, read
 from gateway.routes import Route
 from mesh import wire
@@ -19,12 +20,14 @@ from mesh.bus import Message
 from mesh.errors import BackendError, NotFoundError, RequestError
 
 TIMEOUT_MS: Final = wire.TIMEOUT_MS.lower().encode()
+GIVEN_KEY: Final = wire.IDEMPOTENCY_KEY.lower().encode()
 METHOD: Final = wire.METHOD.lower().encode()
 PATH: Final = wire.PATH.lower().encode()
 METHODS: Final = (b"POST", b"GET")
 USER_AGENT: Final = b"user-agent"
 HANDED_ON: Final = (
     *(wire.CONTENT_TYPE, wire.INSTANCE, wire.GENERATION, wire.ATTEMPT, wire.TIMING, wire.HTTP),
+    wire.REPLAYED,
 )
 VALUE_CHARS: Final = 16 * 1024
 OURS: Final = ("mesh.", "$")
@@ -60,6 +63,8 @@ class Invocation(Exchange):
         self.headers = dict(self.header_list)
         self.method, self.url = place_of(self.headers, route)
         self.headers.setdefault(USER_AGENT, b"nats")
+        if GIVEN_KEY in self.headers:
+            self.headers[KEY] = self.headers[GIVEN_KEY]
         if TIMEOUT_MS in self.headers:
             self.headers.setdefault(WISH_MS, self.headers[TIMEOUT_MS])
 

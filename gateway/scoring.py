@@ -11,10 +11,13 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from gateway import auth
-from gateway.call import Call, check_alive, check_path, choose
+from gateway.call import Call, KeyedCall, check_alive, check_path, choose
+from gateway.claiming import Claims
 from gateway.cors import Cors
 from gateway.edge import Response, answer, refusal
 from gateway.exchange import Exchange
+from gateway.idempotency import KEY
+from gateway.keyed import Keyed
 from gateway.ledger import CLIENT_GONE, Ledger, describe
 from gateway.meters import MeterBook
 from gateway.paths import SCORE
@@ -41,6 +44,7 @@ class Parts(NamedTuple):
     book: MeterBook
     cors: Cors
     submissions: Submissions
+    claims: Claims
 
 
 class Scoring:
@@ -59,6 +63,7 @@ class Scoring:
         self._shadows = Shadows(parts.outlet, parts.pending)
         self._withdrawals = Withdrawals(parts.outlet, parts.pending)
         self._now = asyncio.get_running_loop().time
+        self.keyed = Keyed(parts.claims, self, self._withdrawals)
 
     def find(self, method: bytes, url: bytes, headers: dict[bytes, bytes]) -> Any:
         """Return the route of a scoring request, None if it is not one."""
@@ -72,36 +77,56 @@ class Scoring:
     def admit(self, exchange: Exchange) -> bool:
         """Check the caller, pick the deployment, and see whether it can be served at all."""
         route, headers = exchange.route, exchange.headers
-        exchange.context = call = Call(exchange, self._book.of(route.endpoint), self)
+        kind = KeyedCall if KEY in headers else Call
+        exchange.context = call = kind(exchange, self._book.of(route.endpoint), self)
         try:
             if not exchange.is_trusted:
                 auth.check(headers.get(b"authorization"), route.digests)
-            call.aim(*choose(route, headers))
-            if call.path != SCORE:
-                check_path(call.target, call.path)
-            now_s = self._now()
-            check_alive(call.target, now_s)
-            if not self._outlet.is_connected:
-                raise BusError("the broker is away")
-            if PREFER not in headers or not prefers_async(headers[PREFER]):
-                call.target.forecast.check(call.timeout_s, now_s)
+            if isinstance(call, KeyedCall):
+                self.keyed.check(call)
+            else:
+                self.aim(call)
         except MeshError as error:
-            self._refuse(call, error)
+            self.refuse(call, error)
             return False
         return True
 
+    def aim(self, call: Call) -> None:
+        """Pick the deployment, and see whether it can serve the request.
+
+        Raises:
+            MeshError: it cannot, or there is none.
+        """
+        headers, now_s = call.exchange.headers, self._now()
+        call.aim(*choose(call.exchange.route, headers))
+        if call.path != SCORE:
+            check_path(call.target, call.path)
+        check_alive(call.target, now_s)
+        if not self._outlet.is_connected:
+            raise BusError("the broker is away")
+        if PREFER not in headers or not prefers_async(headers[PREFER]):
+            call.target.forecast.check(call.timeout_s, now_s)
+
     def start(self, exchange: Exchange) -> None:
-        """Publish an admitted request."""
+        """Publish an admitted request; one with a key only if it is the first."""
         call: Call = exchange.context
+        if isinstance(call, KeyedCall):
+            self.keyed.start(call)
+        else:
+            self.publish(call)
+
+    def publish(self, call: Call) -> None:
+        """Publish a request that has a deployment."""
+        exchange = call.exchange
         if PREFER in exchange.headers and prefers_async(exchange.headers[PREFER]):
-            self._submissions.start(call, self._submitted, self._refuse)
+            self._submissions.start(call, self._submitted)
             return
         reply = f"{call.target.reply_prefix}{self._pending.number(call)}"
         call.message = message = (call.target.lane_work, exchange.body, reply, call.fields(reply))
         try:
             self._outlet.post(*message)
         except MeshError as error:
-            self._refuse(call, error)
+            call.sink.failed(call, error)
             return
         call.is_out = True
         call.meters.accepted += 1
@@ -112,12 +137,14 @@ class Scoring:
         """Refuse a request for how it was sent."""
         if exchange.context is None:
             exchange.context = Call(exchange, self._book.of(exchange.route.endpoint), self)
-        self._refuse(exchange.context, error)
+        self.refuse(exchange.context, error)
 
     def abandon(self, exchange: Exchange) -> None:
         """Forget a request whose client is gone, and stop what it started."""
         call: Call = exchange.context
-        if call.is_out:
+        if isinstance(call, KeyedCall):
+            self.keyed.abandon(call)
+        elif call.is_out:
             self._withdrawals.withdraw(call)
         self._ledger.close(call, self._now(), CLIENT_GONE)
 
@@ -153,18 +180,20 @@ class Scoring:
         elif isinstance(error, QueueFullError):
             after_s = entry.target.forecast.retry_after_s(self._now())
             error = QueueFullError(retry_after_s=after_s)
-        self._refuse(entry, error)
+        self.refuse(entry, error)
 
     def _submitted(self, call: Call, response: Response) -> None:
         call.meters.accepted += 1
-        self._close(call, response)
+        self.finish(call, response)
 
-    def _refuse(self, call: Call, error: MeshError) -> None:
+    def refuse(self, call: Call, error: MeshError) -> None:
+        """Tell the client why there is no answer."""
         self._ledger.count_failure(call, error)
         call.is_out = False
-        self._close(call, refusal(error))
+        self.finish(call, refusal(error))
 
-    def _close(self, call: Call, response: Response) -> None:
+    def finish(self, call: Call, response: Response) -> None:
+        """Give the client an answer that no worker was asked for."""
         if not call.exchange.disconnected:  # else it was written down when the client went
             self._respond(call, response)
             self._ledger.close(call, self._now(), response.status)

@@ -13,6 +13,7 @@ import socket
 from typing import Any, Final
 
 from gateway.app import build_app
+from gateway.claiming import Claims
 from gateway.cors import Cors
 from gateway.heartbeat import Heartbeat
 from gateway.ingress import Ingress
@@ -32,6 +33,7 @@ from gateway.withdraws import Withdraws
 from mesh import lifecycle, metrics, subjects, wire
 from mesh.address import family_of, host_and_port, seen_from_afar
 from mesh.bus import Bus, Inlet, Message, Outlet
+from mesh.clock import BrokerClock
 from mesh.exits import Exit
 from mesh.settings import GatewaySettings, Settings
 from mesh.store import ConfigView
@@ -61,11 +63,12 @@ class Gateway:
         self._cors = Cors(settings.cors_origins)
         self._results = Results(bus, self._routes, self._cors)
         self._submissions = Submissions(bus, settings.queued_timeout_s)
+        self._claims = Claims(bus, BrokerClock())
         self._scoring = self._serve_scoring()
         self._invocations = Invocations(bus, self._routes, self._scoring, self._outlet)
         self._withdraws = Withdraws(bus)
         self._ingress = Ingress(
-            bus, self._routes, self._scoring, self._outlet, settings.queued_timeout_s
+            self._claims, self._routes, self._scoring, self._outlet, settings.queued_timeout_s
         )
         self._is_leaving = False
 
@@ -124,6 +127,7 @@ class Gateway:
             closing.append(self._server.close(grace_s))
         late = sum(await asyncio.gather(*closing))
         await self._submissions.close()
+        await self._scoring.keyed.close()
         self._pending.close()
         if self._traffic is not None:
             self._traffic.flush()
@@ -140,6 +144,7 @@ class Gateway:
             self._book,
             self._cors,
             self._submissions,
+            self._claims,
         )
         return Scoring(parts, min(self._settings.max_request_bytes, self._bus.max_body_bytes))
 
@@ -175,6 +180,12 @@ class Gateway:
                 "Enqueued requests by what became of them here",
                 "outcome",
                 self._ingress.outcomes,
+            ),
+            Counts(
+                "mesh_gateway_keyed",
+                "Requests with an idempotency key by what became of them here",
+                "outcome",
+                self._claims.outcomes,
             ),
         ]
 

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from gateway import lanes
-from gateway.call import Call
+from gateway.call import Call, KeyedCall
 from gateway.edge import RETRY_AFTER_S, Response
 from mesh import jobs
 from mesh.bus import Bus
@@ -57,14 +57,9 @@ class Submissions:
     def __repr__(self) -> str:
         return f"<Submissions {len(self._tasks)} under way>"
 
-    def start(
-        self,
-        call: Call,
-        done: Callable[[Call, Response], None],
-        refuse: Callable[[Call, MeshError], None],
-    ) -> None:
-        """Queue an admitted request; one of the two is called in the end."""
-        task = asyncio.create_task(self._submit(call, done, refuse))
+    def start(self, call: Call, done: Callable[[Call, Response], None]) -> None:
+        """Queue an admitted request; `done` is called in the end, or its sink told otherwise."""
+        task = asyncio.create_task(self._submit(call, done))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -72,12 +67,7 @@ class Submissions:
         """Give up what is under way: its clients are gone."""
         await end(self._tasks)
 
-    async def _submit(
-        self,
-        call: Call,
-        done: Callable[[Call, Response], None],
-        refuse: Callable[[Call, MeshError], None],
-    ) -> None:
+    async def _submit(self, call: Call, done: Callable[[Call, Response], None]) -> None:
         target, request_id, headers = call.target, call.request_id, call.exchange.headers
         try:
             timeout_s = lanes.wished_timeout_s(headers, self._default_s)
@@ -86,12 +76,13 @@ class Submissions:
             record = JobRecord(
                 deployment=target.deployment, timeout_s=timeout_s, lane=place.lane, seq=seq
             )
-            if not await jobs.note(self._bus, target.endpoint, request_id, record):
+            is_new = await jobs.note(self._bus, target.endpoint, request_id, record)
+            if not is_new and not isinstance(call, KeyedCall):  # else it was queued before
                 raise BusError("the request's id is taken")
         except MeshError as error:
-            refuse(call, error)
+            call.sink.failed(call, error)
         except Exception:  # a bug: its client is told, and waits no longer
             log.exception("submission.broken request=%s", request_id)
-            refuse(call, MeshError())
+            call.sink.failed(call, MeshError())
         else:
             done(call, accepted(target.endpoint, request_id))

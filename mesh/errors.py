@@ -57,6 +57,12 @@ class ConflictError(RequestError):
     code = "conflict"
 
 
+class KeyReusedError(RequestError):
+    """The idempotency key stands for another request."""
+
+    code = "key_reused"
+
+
 class PayloadTooLargeError(RequestError):
     """The body is larger than the endpoint accepts."""
 

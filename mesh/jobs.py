@@ -33,6 +33,9 @@ from mesh.subjects import Lane
 
 JSON: Final = "application/json"
 FIRST: Final = "0"
+# A broker that starts says that nobody keeps a subject; if others listen there it says nothing.
+HEARD_S: Final = 1.0
+BROKERS: Final = "Nats-"  # what names of headers start with that the broker has added
 # After its time limit a request may still run for as long as its deployment lets it.
 RUNNING_S: Final = 330.0
 GRACE_S: Final = 2.0  # hosts' clocks differ
@@ -85,7 +88,7 @@ class JobStatus(msgspec.Struct, frozen=True, kw_only=True):
 async def _store_if(bus: Bus, subject: str, body: bytes, headers: dict[str, str]) -> int:
     """Publish what names the sequence it expects; return its own, 0 if another one is there."""
     try:
-        ack = await store(bus, subject, body, headers)
+        ack = await store(bus, subject, body, headers, HEARD_S)
     except ApiError as exc:
         if exc.err_code in WRONG_LAST_SEQUENCE:
             return 0
@@ -214,6 +217,19 @@ async def find_result(bus: Bus, endpoint: str, request_id: str) -> Message | Non
     """
     subject = subjects.result(endpoint, request_id)
     return await last_message(bus, subjects.RESULTS_STREAM, subject)
+
+
+def own_headers(result: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers of a result without those that the broker has added."""
+    return {name: text for name, text in result.items() if not name.startswith(BROKERS)}
+
+
+def answer_headers(result: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers of the answer that a result was kept of: its status is the model's own."""
+    said = own_headers(result)
+    if wire.MODEL_STATUS in said:
+        said[wire.STATUS] = said.pop(wire.MODEL_STATUS)
+    return said
 
 
 def failure(error: MeshError) -> tuple[bytes, dict[str, str]]:

@@ -1,8 +1,8 @@
 """Desired state and observed state as they are kept in the broker's buckets (JSON).
 
 `EndpointRecord`, `DeploymentRecord` and `AuthRecord` live in the config bucket and are written by
-the management service alone; `DeploymentState` lives in the state bucket, `JobRecord` and `JobRun`
-in a stream. Ring: values.
+the management service alone; `DeploymentState` lives in the state bucket, `ClaimRecord` in one of
+its own, `JobRecord` and `JobRun` in a stream. Ring: values.
 """
 
 from __future__ import annotations
@@ -84,6 +84,21 @@ class JobRun(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     seq: int
     attempt: int
     instance: str
+
+
+class ClaimRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Whose request an idempotency key stands for.
+
+    `fingerprint` is the digest of what was asked; `timeout_s` how long from the record's own
+    timestamp nobody else may run it; `queued` whether its caller waits for the answer, or has it
+    queued; `deployment` where it was sent, empty while that is not known, or does not matter.
+    """
+
+    fingerprint: str
+    request_id: str
+    timeout_s: float
+    queued: bool = False
+    deployment: str = ""
 
 
 class AuthRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ STATUSES: Final[dict[str, int]] = {
     "conflict": 409,
     "cancelled": 410,
     "too_large": 413,
+    "key_reused": 422,
     "model_error": 424,
     "boot_failed": 424,
     "poison": 424,

@@ -138,7 +138,11 @@ async def counts(bus: Bus, stream: str, subject: str) -> tuple[dict[str, int], i
 
 
 async def store(
-    bus: Bus, subject: str, body: bytes, headers: dict[str, str] | None = None
+    bus: Bus,
+    subject: str,
+    body: bytes,
+    headers: dict[str, str] | None = None,
+    timeout_s: float = API_TIMEOUT_S,
 ) -> dict[str, Any]:
     """Publish into the stream that keeps `subject`; return its acknowledgement.
 
@@ -146,7 +150,8 @@ async def store(
         ApiError: the stream refused the message; `err_code` says why.
         BusError: no stream keeps that subject, or the broker is away.
     """
-    return read_ack(subject, (await bus.request(subject, body, headers=headers)).data)
+    told = await bus.request(subject, body, headers=headers, timeout_s=timeout_s)
+    return read_ack(subject, told.data)
 
 
 def read_ack(subject: str, data: bytes) -> dict[str, Any]:

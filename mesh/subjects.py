@@ -26,6 +26,7 @@ KEYS_BUCKET: Final = "mesh-keys"
 ATTEMPTS_BUCKET: Final = "mesh-attempts"
 LEASES_BUCKET: Final = "mesh-leases"
 ARTIFACTS_BUCKET: Final = "mesh-artifacts"
+IDEMPOTENCY_BUCKET: Final = "mesh-idempotency"
 
 DEAD_STREAM: Final = "DEAD"
 SHADOW_STREAM: Final = "SHADOW"
@@ -50,6 +51,7 @@ ABANDONS: Final = "mesh.abandon.*"
 RESULTS: Final = "mesh.result.>"
 JOBS: Final = "mesh.job.>"
 JOB_RUNS: Final = "mesh.job.*.*.run"
+CLAIMS: Final = f"$KV.{IDEMPOTENCY_BUCKET}.>"
 WORK: Final = "mesh.work.>"
 REPLIES: Final = "mesh.reply.>"
 CANCELS: Final = "mesh.cancel.>"
@@ -125,6 +127,11 @@ def job(endpoint: str, request_id: str) -> str:
 def job_run(endpoint: str, request_id: str) -> str:
     """Where the worker that begins a queued request says so."""
     return f"mesh.job.{endpoint}.{request_id}.run"
+
+
+def claim(endpoint: str, digest: str) -> str:
+    """Where it is kept whose request the idempotency key of this digest stands for."""
+    return f"$KV.{IDEMPOTENCY_BUCKET}.{endpoint}.{digest}"
 
 
 def work(endpoint: str, deployment: str, lane: Lane) -> str:

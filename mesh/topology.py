@@ -19,6 +19,7 @@ INGRESS_WINDOW_S: Final = 120
 INGRESS_ACK_WAIT_S: Final = 10.0  # shorter than the window in which a work queue knows an id
 RESULT_TTL_S: Final = 86_400
 QUEUED_TIMEOUT_S: Final = 3600.0  # of a request in a lane that does not say how long it may wait
+IDEMPOTENCY_BYTES: Final = 1024 * MIB  # about three million keys
 INTERACTIVE_ACK_WAIT_S: Final = (0.5, 2.0)
 LOWER_ACK_WAIT_S: Final = 5.0
 
@@ -168,6 +169,8 @@ def buckets() -> list[Config]:
         _bucket(subjects.KEYS_BUCKET),
         _bucket(subjects.ATTEMPTS_BUCKET, max_age_s=3600),
         _bucket(subjects.LEASES_BUCKET, per_key_ttl=True),
+        _bucket(subjects.IDEMPOTENCY_BUCKET, max_age_s=RESULT_TTL_S)
+        | {"max_bytes": IDEMPOTENCY_BYTES},
     ]
 
 

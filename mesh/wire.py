@@ -10,6 +10,8 @@ from typing import Final, Literal, TypeVar
 
 import msgspec
 
+from mesh.figures import GpuFigures, ServiceTime
+
 PROTOCOL_VERSION: Final = 1
 
 REQUEST_ID: Final = "Mesh-Request-Id"
@@ -39,6 +41,9 @@ TIMING: Final = "Mesh-Timing"
 DEPLOYMENT: Final = "Mesh-Deployment"
 MODEL_STATUS: Final = "Mesh-Model-Status"
 PRIORITY: Final = "Mesh-Priority"
+KEEP: Final = "Mesh-Keep"
+STORED: Final = "Mesh-Stored"
+REPLAYED: Final = "Mesh-Replayed"
 
 
 InstanceState = Literal["starting", "ready", "draining", "failed"]
@@ -50,29 +55,6 @@ class Wire(
     """Base of every control message."""
 
     v: int = PROTOCOL_VERSION
-
-
-class ServiceTime(msgspec.Struct, frozen=True, kw_only=True):
-    """How long a deployment takes: moving figures over recent requests, in seconds.
-
-    `mean_s` and `peak_s` are of run(); `slot_s` is how long a slot is taken, the time included in
-    which run() waits for a process that is free.
-    """
-
-    mean_s: float = 0.0
-    peak_s: float = 0.0
-    answered: int = 0
-    slot_s: float = 0.0
-
-
-class GpuFigures(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How busy a GPU is, all its processes together; `percent` is None where it is not known."""
-
-    uuid: str
-    name: str = ""
-    percent: float | None = None
-    memory_bytes: int = 0
-    memory_total_bytes: int = 0
 
 
 class WorkerHeartbeat(Wire, frozen=True, kw_only=True):

@@ -86,6 +86,10 @@ class Speaker:
             lines += f"{wire.HTTP}: {_clean(reply.http.decode())}\r\n"
         return lines
 
+    def stored_fields(self) -> str:
+        """Header lines of an answer that only says: another result was stored first."""
+        return f"{wire.STATUS}: 200\r\n{wire.STORED}: 1\r\n{self._identity}"
+
     @property
     def endpoint(self) -> str:
         """The endpoint whose requests are answered."""

@@ -58,7 +58,7 @@ class Endings:
         self._steps: set[asyncio.Task[None]] = set()
 
     def answer(self, work: Work, reply: Reply) -> None:
-        """Answer and acknowledge; what is to be kept is kept first."""
+        """Answer and acknowledge; what is to be kept is kept before either."""
         reply = self._fit(reply)
         if work.is_kept:
             self.spawn(self._keep(work, reply))
@@ -69,10 +69,11 @@ class Endings:
     def let_go(self, work: Work, outcome: Literal["expired", "cancelled"]) -> None:
         """End a request that nobody waits for any more: it is not run again.
 
-        One whose result is kept gets one that says so: somebody may ask for it.
+        A queued one gets a result that says so: somebody may ask for it. One with a key, whose
+        caller waited, gets none: it may be sent again.
         """
         self._tally.count(outcome)
-        if work.is_kept:
+        if work.is_kept and not work.reply:
             error = LET_GO[outcome]()
             self.spawn(self._keep(work, refusal(error, status_of(error.code))))
         else:
@@ -136,28 +137,33 @@ class Endings:
             self.spawn(self._forget(work.seq))
 
     async def _keep(self, work: Work, reply: Reply) -> None:
-        """Keep a result for sure, and only then acknowledge; the first one that is kept counts."""
+        """Keep a result for sure, and only then answer; the first one that is kept counts."""
         until_s = self._loop.time() + KEEP_S
-        while not await self._is_kept(work, reply):
+        while (is_first := await self._is_first(work, reply)) is None:
             now_s = self._loop.time()
             if now_s > until_s:
                 self.hand_back(work)
                 return
             self.still_working(work, now_s)
             await asyncio.sleep(KEEP_AGAIN_S)
+        if is_first:
+            self._say(work, reply)
+        elif work.reply:
+            fields = self._speaker.stored_fields()
+            self._outbox.send(work.reply, b"", fields, keep_until_s=work.deadline_s)
         self._acknowledge(work)
 
-    async def _is_kept(self, work: Work, reply: Reply) -> bool:
+    async def _is_first(self, work: Work, reply: Reply) -> bool | None:
+        """Tell whether a result is kept now, or another was before; None if nobody knows."""
         headers = self._speaker.result(work, reply)
         endpoint = self._speaker.endpoint
         try:
-            if reply.code:
+            if reply.code and not work.reply:
                 await keep_request(self._bus, endpoint, work.request_id, work.body, work.headers)
-            await keep_result(self._bus, endpoint, work.request_id, reply.body, headers)
+            return await keep_result(self._bus, endpoint, work.request_id, reply.body, headers)
         except BusError as exc:
             log.warning("ending.not_kept request=%s %s", work.request_id, exc)
-            return False
-        return True
+            return None
 
     async def _forget(self, seq: int) -> None:
         try:

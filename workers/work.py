@@ -55,11 +55,10 @@ class Work(msgspec.Struct, kw_only=True, eq=False):
     def is_kept(self) -> bool:
         """Whether its result is kept for whoever asks for it.
 
-        Not if it is answered somewhere, nor without an id: nobody could ask.
+        That of a queued request, and of one that asks for it; not without an id: nobody could ask.
         """
-        return (
-            not self.reply and self.lane in KEPT_LANES and subjects.is_request_id(self.request_id)
-        )
+        is_wanted = wire.KEEP in self.headers if self.reply else self.lane in KEPT_LANES
+        return is_wanted and subjects.is_request_id(self.request_id)
 
     @property
     def is_redelivered(self) -> bool:

@@ -21,6 +21,7 @@ from mesh.settings import (
 
 CONFIG: Final = f"KV_{subjects.CONFIG_BUCKET}"
 ATTEMPTS: Final = f"KV_{subjects.ATTEMPTS_BUCKET}"
+IDEMPOTENCY: Final = f"KV_{subjects.IDEMPOTENCY_BUCKET}"
 ARTIFACTS: Final = f"OBJ_{subjects.ARTIFACTS_BUCKET}"
 # A management call may take minutes (a traffic change waits for every gateway); its caller's
 # inbox may have any name, so the answer is allowed by the question.
@@ -63,6 +64,8 @@ def permissions(role: Role) -> Permissions:
                 subjects.WITHDRAWS,
                 subjects.ABANDONS,
                 subjects.RESULTS,
+                subjects.JOBS,
+                subjects.CLAIMS,
                 own_inbox,
             ]
             return _limited(_gateway_publishes(), hears) | {"allow_responses": INVOKED}
@@ -151,6 +154,8 @@ def _gateway_publishes() -> list[str]:
         f"$JS.ACK.{subjects.INGRESS_STREAM}.>",
         f"$JS.API.DIRECT.GET.{subjects.RESULTS_STREAM}.>",
         f"$JS.API.DIRECT.GET.{subjects.JOBS_STREAM}.>",
+        f"$JS.API.DIRECT.GET.{IDEMPOTENCY}.>",
+        subjects.CLAIMS,
         # A stream's name is one token, so work queues cannot be named by a wildcard alone.
         "$JS.API.STREAM.MSG.DELETE.*",
         "$JS.API.STREAM.MSG.GET.*",

@@ -219,6 +219,48 @@ async def test_what_names_a_reply_is_refused(stage):
     await is_done(stage)
 
 
+KEEP = {"Mesh_Keep": "1", "Mesh_Timeout_Ms": "5000", "Mesh_Request_Id": "r1"}
+
+
+async def test_kept_answer_is_stored_before_it_is_given(stage):
+    """A caller that waits and asks for it has both."""
+    await stage.send(1, **KEEP)
+    await stage.until(lambda: stage.given)
+
+    stage.answer(0, b"teapot", status=418)
+
+    await stage.until(lambda: stage.answers)
+    assert stage.answers[0].data == b"teapot"
+    assert stage.answers[0].headers[wire.STATUS] == "418"
+    result = await jobs.find_result(stage.bus, "iris", "r1")
+    assert (result.data, result.headers[wire.STATUS]) == (b"teapot", "424")
+    await is_done(stage, "interactive")
+
+
+async def test_second_answer_only_tells_of_the_first(stage):
+    """What was stored before is the answer; a worker may not read it, a gateway may."""
+    await jobs.keep_result(stage.bus, "iris", "r1", b"first", {wire.STATUS: "200"})
+    await stage.send(1, **KEEP)
+    await stage.until(lambda: stage.given)
+
+    stage.answer(0, b"second")
+
+    await stage.until(lambda: stage.answers)
+    assert (stage.answers[0].data, stage.answers[0].headers[wire.STORED]) == (b"", "1")
+    assert (await result_of(stage)).data == b"first"
+    await is_done(stage, "interactive")
+
+
+async def test_kept_request_out_of_time_leaves_nothing(stage):
+    """It may be sent again under its key, and then its result is stored."""
+    await stage.send(1, **KEEP | {"Mesh_Timeout_Ms": "0"})
+
+    await is_done(stage, "interactive")
+
+    assert await jobs.find_result(stage.bus, "iris", "r1") is None
+    assert stage.given == []
+
+
 async def test_it_is_noted_who_begins_it(stage):
     """So that those who ask are told that it runs, and which attempt that is."""
     await send(stage)

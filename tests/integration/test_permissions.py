@@ -21,6 +21,7 @@ STREAM = subjects.work_stream("iris", "blue")
 WORK = subjects.work("iris", "blue", "interactive")
 REPLY = "mesh.reply.iris.blue.g1.7"
 PULL = f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.interactive"
+CLAIM = subjects.claim("iris", "0" * 64)
 CONFIG = "$KV.mesh-config.endpoint.iris"
 
 
@@ -110,6 +111,8 @@ MAY_PUBLISH = [
     ("gateway", subjects.result("iris", "r1")),
     ("gateway", subjects.job("iris", "r1")),
     ("gateway", "$JS.API.DIRECT.GET.RESULTS.mesh.result.iris.r1"),
+    ("gateway", CLAIM),
+    ("gateway", f"$JS.API.DIRECT.GET.KV_mesh-idempotency.{CLAIM}"),
     ("worker", REPLY),
     ("worker", subjects.result("iris", "r1")),
     ("worker", "mesh.log.iris.blue.i1"),
@@ -155,6 +158,7 @@ MAY_NOT_PUBLISH = [
     ("gateway", "mesh.heartbeat.worker.iris.blue.i1"),
     ("gateway", "$O.mesh-artifacts.C.x"),
     ("worker", WORK),
+    ("worker", CLAIM),
     ("worker", CONFIG),
     ("worker", "$KV.mesh-state.deployment.iris.blue"),
     ("worker", "$KV.mesh-keys.iris"),
@@ -185,6 +189,9 @@ MAY_HEAR = [
     ("gateway", REPLY),
     ("gateway", subjects.depth("iris", "blue")),
     ("gateway", subjects.invoke("iris")),
+    ("gateway", subjects.result("iris", "r1")),
+    ("gateway", subjects.job("iris", "r1")),
+    ("gateway", CLAIM),
     ("worker", subjects.cancel("iris", "blue")),
     ("scaler", "mesh.api.endpoint.create"),
     ("scaler", "mesh.heartbeat.worker.iris.blue.i1"),
@@ -199,6 +206,8 @@ MAY_NOT_HEAR = [
     ("gateway", "_INBOX_admin.x"),
     ("gateway", "_INBOX_scaler.x"),
     ("worker", subjects.invoke("iris")),
+    ("worker", subjects.result("iris", "r1")),
+    ("worker", CLAIM),
     ("worker", WORK),
     ("worker", REPLY),
     ("worker", "mesh.api.endpoint.create"),

@@ -199,3 +199,16 @@ def test_what_a_tensor_body_needs_is_sent_along(options, sent):
 def test_plain_tensor_body_needs_no_field():
     """JSON alone says all of itself."""
     assert "Mesh-Http" not in _fields(_exchange(a=b"b"), _target(inputs="tensors"))
+
+
+def test_request_with_a_key_asks_for_its_result_to_be_kept():
+    """Each try has a message id of its own; the request's id stays."""
+    call = calls.KeyedCall(_exchange(), Meters(), None)
+    call.aim(_target(), None)
+    call.seq_held = 7
+
+    fields = dict(line.split(": ", 1) for line in call.fields("mesh.reply.x").splitlines())
+
+    assert fields["Mesh-Keep"] == "1"
+    assert fields["Nats-Msg-Id"] == f"{call.request_id}.7"
+    assert fields["Mesh-Request-Id"] == call.request_id
