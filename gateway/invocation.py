@@ -27,7 +27,7 @@ METHODS: Final = (b"POST", b"GET")
 USER_AGENT: Final = b"user-agent"
 HANDED_ON: Final = (
     *(wire.CONTENT_TYPE, wire.INSTANCE, wire.GENERATION, wire.ATTEMPT, wire.TIMING, wire.HTTP),
-    wire.REPLAYED,
+    *(wire.REPLAYED, wire.RETRY_AFTER),
 )
 VALUE_CHARS: Final = 16 * 1024
 OURS: Final = ("mesh.", "$")
