@@ -8,7 +8,13 @@ import pytest
 
 from mesh import Client
 from mesh.client import Answer
-from mesh.errors import AnswerUnknownError, BusError, DeadlineExceededError, NoRespondersError
+from mesh.errors import (
+    AnswerUnknownError,
+    BusError,
+    DeadlineExceededError,
+    KeyReusedError,
+    NoRespondersError,
+)
 from mesh.process import Identity
 
 INPUTS = 1000
@@ -96,6 +102,18 @@ async def test_no_more_run_at_once_than_was_said(mesh, way):
     assert [answer.json() for answer in answers] == list(range(INPUTS))
     assert len(log(mesh)) == INPUTS
     assert 2 <= max(log(mesh)) <= 8
+
+
+@pytest.mark.parametrize("way", ["nats", "http"])
+async def test_key_stands_for_one_request(mesh, way):
+    """A repeat gets the first answer, and the model is not asked; another request is refused."""
+    async with await connect(mesh, way) as client:
+        answers = [await client.invoke("echo", 1, idempotency_key="k-1") for _ in range(2)]
+        with pytest.raises(KeyReusedError):
+            await client.invoke("echo", 2, idempotency_key="k-1")
+
+    assert [answer.json() for answer in answers] == [1, 1]
+    assert len(log(mesh)) == 1
 
 
 @pytest.mark.heavy
