@@ -18,6 +18,7 @@ from mesh.v2 import check_v2, is_v2
 from workers.exchange import DEFAULT_PATH
 
 LONGEST_MS: Final = RESULT_TTL_S * 1000
+GATEWAYS: Final = (wire.NOT_BEFORE, wire.EXPIRES, wire.PRIORITY, wire.IDEMPOTENCY_KEY)
 METHODS: Final = ("POST", "GET")
 HTTP_CHARS: Final = 16 * 1024
 
@@ -33,6 +34,9 @@ def fault(headers: Mapping[str, str]) -> str:
         return f"{wire.REPLY}: the result is kept, and told nowhere else"
     if wire.MSG_TTL in headers:
         return f"{wire.MSG_TTL}: the broker would drop it without a word; use {wire.TIMEOUT_MS}"
+    for name in GATEWAYS:
+        if name in headers:
+            return f"{name}: it is a gateway that keeps to it: use mesh.enqueue"
     timeout_ms = headers.get(wire.TIMEOUT_MS)
     if timeout_ms is not None and int(timeout_ms) > LONGEST_MS:
         return f"{wire.TIMEOUT_MS}: {timeout_ms!r}: expected at most {LONGEST_MS} milliseconds"

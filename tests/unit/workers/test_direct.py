@@ -38,6 +38,8 @@ def test_what_a_gateway_would_write_is_in_order(headers):
         pytest.param({wire.REPLY: "mesh.reply.iris.blue.g.1"}, "Mesh-Reply: the", id="reply"),
         pytest.param({wire.MSG_TTL: "5s"}, "Nats-TTL: the broker", id="time to live"),
         pytest.param({wire.TIMEOUT_MS: "86400001"}, "'86400001': expected at most", id="long"),
+        pytest.param({wire.NOT_BEFORE: "60"}, "Mesh-Not-Before: it is a gateway", id="delay"),
+        pytest.param({wire.IDEMPOTENCY_KEY: "k"}, "Mesh-Idempotency-Key: it", id="key"),
         pytest.param({wire.METHOD: "PUT"}, "Mesh-Method: 'PUT'", id="method"),
         pytest.param({wire.PATH: "/metrics"}, "Mesh-Path: '/metrics': expected /score", id="path"),
         pytest.param({wire.PATH: "/v2/../x"}, "Mesh-Path: '/v2/../x': a segment", id="dots"),
