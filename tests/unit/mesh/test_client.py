@@ -107,7 +107,7 @@ def test_options_of_a_queued_request_are_worded(options, marks):
 @pytest.mark.parametrize(
     ("options", "kind", "named"),
     [
-        ({"prority": "low"}, TypeError, "unexpected option 'prority'"),
+        ({"urgency": "low"}, TypeError, "unexpected option 'urgency'"),
         ({"expires": datetime(2030, 1, 2)}, ValueError, "expires 2030-01-02 00:00:00"),
         ({"webhook": "a\r\nb"}, ValueError, "printable ASCII"),
         ({"headers": {"x-tag": "\u00e9"}}, ValueError, "x-tag"),
