@@ -27,7 +27,7 @@ class Job:
         """Say what has become of it so far.
 
         Raises:
-            NotFoundError: nothing is known of it, or it is more than a day old.
+            NotFoundError: nothing is known of it, or it is not known any more.
         """
         return await self._transport.status(self.endpoint, self.id)
 
@@ -39,7 +39,7 @@ class Job:
 
         Raises:
             NotFinishedError: it has none yet.
-            NotFoundError: nothing is known of it, or it is more than a day old.
+            NotFoundError: nothing is known of it, or it is not known any more.
             MeshError: as `Client.invoke`: it has failed.
         """
         return await self._transport.result(self.endpoint, self.id, wait_s)
@@ -49,6 +49,6 @@ class Job:
 
         Raises:
             ConflictError: it has ended already.
-            NotFoundError: nothing is known of it, or it is more than a day old.
+            NotFoundError: nothing is known of it, or it is not known any more.
         """
         await self._transport.cancel(self.endpoint, self.id)

@@ -193,7 +193,7 @@ class NatsTransport:
             if found is not None:
                 return found
             if time.monotonic() > until_s:
-                raise NotFoundError(f"no request '{request_id}', or it is more than a day old")
+                raise NotFoundError(f"no request '{request_id}', or it is not known any more")
             await asyncio.sleep(AGAIN_S)
 
     async def _through_outages(self, step: Callable[[], Awaitable[_T]], until_s: float) -> _T:
