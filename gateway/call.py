@@ -13,7 +13,7 @@ from typing import Final
 from gateway.edge import content_type_field
 from gateway.exchange import Exchange
 from gateway.meters import Meters
-from gateway.paths import PREFIX, SCORE, V2, check_v2, is_v2, read
+from gateway.paths import PREFIX, SCORE, read
 from gateway.pending import Entry, Sink
 from gateway.routes import Mirror, Route, Target, timing_fields
 from gateway.terms import WISH_MS, WISH_S
@@ -21,6 +21,7 @@ from mesh import wire
 from mesh.deadline import shorter_timeout_s
 from mesh.errors import NotFoundError, NoWorkerError
 from mesh.records import ReservationRecord
+from mesh.v2 import V2, check_v2, is_v2
 
 DEPLOYMENT: Final = b"azureml-model-deployment"
 ROUTING_KEY: Final = b"mesh-routing-key"

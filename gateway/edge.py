@@ -65,12 +65,13 @@ def refusal(error: MeshError) -> Response:
     head = b"content-type: application/json\r\n"
     if status == 401:
         head += b"www-authenticate: Bearer\r\n"
+    said = {wire.ERROR: error.code, wire.CONTENT_TYPE: "application/json"}
     if status in (429, 503):
         after_s = retry_after(error.context.get("retry_after_s"))
         head += b"retry-after: %d\r\n" % after_s
+        said[wire.RETRY_AFTER] = str(after_s)
     if isinstance(error, BackendError):
         head += model_error_lines(500, error.code)
-    said = {wire.ERROR: error.code, wire.CONTENT_TYPE: "application/json"}
     return Response(status, head, error_body(error.code, error.message), said)
 
 

@@ -28,7 +28,7 @@ METHODS: Final = (b"POST", b"GET")
 USER_AGENT: Final = b"user-agent"
 HANDED_ON: Final = (
     *(wire.CONTENT_TYPE, wire.INSTANCE, wire.GENERATION, wire.ATTEMPT, wire.TIMING, wire.HTTP),
-    wire.REPLAYED,
+    *(wire.REPLAYED, wire.RETRY_AFTER),
 )
 VALUE_CHARS: Final = 16 * 1024
 OURS: Final = ("mesh.", "$")
@@ -78,7 +78,7 @@ class Invocation(Exchange):
 
     def respond(self, response: Response, lines: bytes) -> None:
         """Give the answer; only the first one counts."""
-        if not self.response_complete:
+        if not (self.response_complete or self.disconnected):
             self.response_complete = True
             self.answer(self, response)
 

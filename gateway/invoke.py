@@ -1,7 +1,8 @@
 """Requests of direct producers: messages on `mesh.invoke.<endpoint>`, answered on their replies.
 
 Every gateway listens, in one queue group: each request reaches one of them. Who may ask is decided
-by the broker's permissions. Ring: service.
+by the broker's permissions. Who waits no longer says so on `mesh.abandon.<endpoint>`, which every
+gateway hears. Ring: service.
 """
 
 from __future__ import annotations
@@ -31,18 +32,19 @@ class Invocations:
         self._handler = handler
         self._outlet = outlet
         self._subscription: Subscription | None = None
-        self._open = 0
+        self._open: set[Invocation] = set()
         self._idle = asyncio.Event()
         self._now = asyncio.get_running_loop().time
 
     def __repr__(self) -> str:
-        return f"<Invocations open={self._open} dropped={self.dropped}>"
+        return f"<Invocations open={len(self._open)} dropped={self.dropped}>"
 
     async def open(self) -> None:
         """Take requests from now on."""
         self._subscription = await Inlet.subscribe(
             self._bus, subjects.INVOKES, self.take, queue=GROUP
         )
+        await Inlet.subscribe(self._bus, subjects.ABANDONS, self.abandon)
 
     async def close(self, grace_s: float) -> int:
         """Take no more, answer what has arrived; return how many got no answer in time."""
@@ -54,7 +56,7 @@ class Invocations:
             self._idle.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._idle.wait(), grace_s)
-        return self._open
+        return len(self._open)
 
     def take(self, message: Message) -> None:
         """Serve one request, or drop it: without a reply subject nobody would get the answer."""
@@ -65,8 +67,16 @@ class Invocations:
         else:
             self._serve(message)
 
+    def abandon(self, message: Message) -> None:
+        """Forget the requests whose answers were to go to the subject that is the body."""
+        reply, endpoint = message.data.decode("ascii", "replace"), endpoint_of(message)
+        for invocation in [one for one in self._open if one.reply == reply]:
+            if invocation.route.endpoint == endpoint:
+                self._close(invocation)
+                invocation.lose()
+
     def _serve(self, message: Message) -> None:
-        route = self._routes.by_name.get(message.subject.rpartition(".")[2])
+        route = self._routes.by_name.get(endpoint_of(message))
         if route is None:
             self.dropped["unknown_endpoint"] += 1
             self._post(message.reply, refusal(NotFoundError("no such endpoint")))
@@ -76,17 +86,25 @@ class Invocations:
         except MeshError as error:
             self._post(message.reply, refusal(error))
             return
-        self._open += 1
+        self._open.add(invocation)
         invocation.serve(message.data, self._answer)
 
     def _answer(self, invocation: Invocation, response: Response) -> None:
-        self._open -= 1
+        self._close(invocation)
+        self._post(invocation.reply, response, identity_fields(invocation.context))
+
+    def _close(self, invocation: Invocation) -> None:
+        self._open.discard(invocation)
         if not self._open:
             self._idle.set()
-        self._post(invocation.reply, response, identity_fields(invocation.context))
 
     def _post(self, reply: str, response: Response, identity: str = "") -> None:
         try:
             self._outlet.post(reply, response.body, "", answer_fields(response) + identity)
         except BusError:
             return  # the broker is away, and so is the caller behind it
+
+
+def endpoint_of(message: Message) -> str:
+    """Return the endpoint that the last token of a subject names."""
+    return message.subject.rpartition(".")[2]

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from gateway.call import Call, client_id
-from gateway.paths import PATH_CHARS
 from gateway.traffic import TrafficLog
 from mesh import wire
 from mesh.errors import BusError, CapacityError, DeadlineExceededError, MeshError
+from mesh.v2 import PATH_CHARS
 
 CLIENT_GONE: Final = 499
 USER_AGENT_CHARS: Final = 200

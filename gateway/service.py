@@ -31,6 +31,7 @@ from gateway.submission import Submissions
 from gateway.terms import Allowed
 from gateway.traffic import TrafficLog
 from gateway.webhooks import Webhooks
+from gateway.withdraws import Withdraws
 from mesh import lifecycle, metrics, subjects, wire
 from mesh.address import family_of, host_and_port, seen_from_afar
 from mesh.bus import Bus, Inlet, Message, Outlet
@@ -68,6 +69,7 @@ class Gateway:
         self._reservations = Reservations(bus, BrokerClock())
         self._scoring = self._serve_scoring()
         self._invocations = Invocations(bus, self._routes, self._scoring, self._outlet)
+        self._withdraws = Withdraws(bus)
         self._ingress = Ingress(
             self._reservations, self._routes, self._scoring, self._outlet, allowed
         )
@@ -109,6 +111,7 @@ class Gateway:
         await self._view.start()
         self._server = await HttpServer.open(sock, self._scoring, self._app())
         await self._invocations.open()
+        await self._withdraws.open()
         await self._ingress.intake.open()
         await self._webhooks.intake.open()
         self._heartbeat.start()
@@ -122,6 +125,7 @@ class Gateway:
         grace_s = self._settings.drain_timeout_s
         closing = [
             self._invocations.close(grace_s),
+            self._withdraws.close(grace_s),
             self._ingress.intake.close(grace_s),
             self._webhooks.close(grace_s),
         ]

@@ -12,12 +12,12 @@ from typing import Final
 
 from gateway.call import Call, new_request_id, request_fields
 from gateway.meters import Meters, MirrorOutcome
-from gateway.paths import is_v2
 from gateway.pending import Entry, Pending
 from gateway.routes import timing_fields
 from mesh import wire
 from mesh.bus import Outlet
 from mesh.errors import BusError, DeadlineExceededError, MeshError
+from mesh.v2 import is_v2
 
 SHADOW_TTL_S: Final = 60
 PUBACK_S: Final = 5.0

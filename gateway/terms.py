@@ -144,16 +144,20 @@ def webhook_of(headers: Headers, hosts: Sequence[str]) -> str:
     if WEBHOOK not in headers:
         return ""
     url = headers[WEBHOOK].decode("latin-1").strip()
-    host = host_of(url)
-    if host is None:
+    if host_of(url) is None:
         raise _refused(
             headers, WEBHOOK, wire.WEBHOOK, "expected a URL as https://host/path, without a user"
         )
-    if not any(fnmatch.fnmatchcase(host, pattern.lower()) for pattern in hosts):
-        raise _refused(
-            headers, WEBHOOK, wire.WEBHOOK, f"gateway.webhook_hosts does not name the host {host}"
-        )
+    if not may_call(url, hosts):
+        why = f"gateway.webhook_hosts does not name the host {host_of(url)}"
+        raise _refused(headers, WEBHOOK, wire.WEBHOOK, why)
     return url
+
+
+def may_call(url: str, hosts: Sequence[str]) -> bool:
+    """Tell whether a webhook may call a URL."""
+    host = host_of(url)
+    return host is not None and any(fnmatch.fnmatchcase(host, pattern.lower()) for pattern in hosts)
 
 
 def host_of(url: str) -> str | None:

@@ -18,6 +18,7 @@ from standardwebhooks import Webhook
 from gateway.intake import Enqueued, Intake
 from gateway.results import instant
 from gateway.routes import RouteTable
+from gateway.terms import may_call
 from mesh import jobs, subjects, wire
 from mesh.backoff import backoff_s
 from mesh.bus import Bus, Outlet
@@ -91,6 +92,10 @@ class Webhooks:
         route = self._routes.by_name.get(endpoint)
         if route is None or not route.webhook_secret:
             return "the endpoint, or its webhook secret, is gone", True
+        if not may_call(
+            url, self._settings.webhook_hosts
+        ):  # a producer of its lane may say anything
+            return f"{url}: gateway.webhook_hosts does not name its host", True
         try:
             status = await jobs.known(self._bus, endpoint, request_id)
         except NotFoundError:

@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 import msgspec
 
+from mesh.figures import GpuFigures
 from mesh.records import Artifact, ProvisioningState
 from mesh.spec.deployment import DeploymentSpec
 from mesh.spec.endpoint import EndpointSpec
-from mesh.wire import GpuFigures
 
 KeyType = Literal["primary", "secondary"]
 

@@ -159,6 +159,12 @@ class BusTimeoutError(BusError):
     code = "bus_timeout"
 
 
+class NoRespondersError(BusError):
+    """Nobody listens there: the message went nowhere and may safely be sent again."""
+
+    code = "no_responders"
+
+
 class SpecError(MeshError):
     """A YAML file or a setting breaks a rule."""
 

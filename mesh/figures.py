@@ -1,4 +1,4 @@
-"""Figures that heartbeats tell: how long requests take, how busy a GPU is. Ring: values."""
+"""Figures that instances measure of themselves, as they stand in control messages. Ring: values."""
 
 from __future__ import annotations
 

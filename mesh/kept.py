@@ -5,6 +5,7 @@ Ring: adapter.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Final
 
@@ -14,6 +15,7 @@ from mesh.errors import CancelledRequestError, ConflictError, NotFoundError
 from mesh.jobs import JobStatus, failure, finish, known
 from mesh.streams import KeptMessage, delete_message, last_message, next_message, store
 
+PLACED_S: Final = (0.02, 0.05, 0.1, 0.2, 0.4)
 BROKERS: Final = "Nats-"  # headers that tell the broker something
 
 
@@ -41,6 +43,8 @@ async def cancel(bus: Bus, endpoint: str, request_id: str) -> JobStatus:
 async def _stop(bus: Bus, endpoint: str, found: JobStatus) -> None:
     if not found.deployment:
         return
+    if not found.seq:
+        found = await _placed(bus, endpoint, found)
     if (waiting := await queued_message(bus, endpoint, found)) is not None:
         await keep_request(bus, endpoint, found.request_id, waiting.body, waiting.headers)
         stream = subjects.work_stream(endpoint, found.deployment)
@@ -48,6 +52,19 @@ async def _stop(bus: Bus, endpoint: str, found: JobStatus) -> None:
     # Even after a deletion: one in thousands is delivered all the same.
     stop = wire.encode(wire.Cancel(request_id=found.request_id))
     await bus.publish(subjects.cancel(endpoint, found.deployment), stop)
+
+
+async def _placed(bus: Bus, endpoint: str, found: JobStatus) -> JobStatus:
+    """Return what is known once its place in the queue is, which is written a moment after it.
+
+    One whose lane is full has none; a gateway that tries again sees that it is cancelled.
+    """
+    for pause_s in PLACED_S:
+        await asyncio.sleep(pause_s)
+        again = await known(bus, endpoint, found.request_id)
+        if again.seq:
+            return again
+    return found
 
 
 async def keep_request(

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from mesh.errors import MeshError
+from mesh.figures import GpuFigures
 from mesh.gpus import VISIBLE, Gpu, Gpus, visible
-from mesh.wire import GpuFigures
 
 
 class GpuError(MeshError):

@@ -19,6 +19,7 @@ from mesh.spec.options import QueueOptions
 from mesh.subjects import LANES
 
 NAME_IN_USE: Final = 10058
+STREAM_FULL: Final = 10077
 STREAM_NOT_FOUND: Final = 10059
 CONSUMER_NOT_FOUND: Final = 10014
 MESSAGE_NOT_FOUND: Final = frozenset({10037, 10043, 10057})
@@ -109,7 +110,7 @@ async def next_message(bus: Bus, stream: str, subject: str, seq: int) -> KeptMes
     try:
         answer = await bus.api(f"STREAM.MSG.GET.{stream}", {"seq": seq, "next_by_subj": subject})
     except ApiError as exc:
-        if exc.err_code in MESSAGE_NOT_FOUND:
+        if exc.err_code in {*MESSAGE_NOT_FOUND, STREAM_NOT_FOUND}:
             return None
         raise
     found = answer["message"]
@@ -149,9 +150,17 @@ async def store(
         ApiError: the stream refused the message; `err_code` says why.
         BusError: no stream keeps that subject, or the broker is away.
     """
-    ack: dict[str, Any] = json.loads(
-        (await bus.request(subject, body, headers=headers, timeout_s=timeout_s)).data
-    )
+    told = await bus.request(subject, body, headers=headers, timeout_s=timeout_s)
+    return read_ack(subject, told.data)
+
+
+def read_ack(subject: str, data: bytes) -> dict[str, Any]:
+    """Read a stream's acknowledgement of what was published on `subject`.
+
+    Raises:
+        ApiError: the stream refused the message; `err_code` says why.
+    """
+    ack: dict[str, Any] = json.loads(data)
     if error := ack.get("error"):
         raise ApiError(
             f"{subject}: {error.get('description', 'refused')}",

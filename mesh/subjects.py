@@ -47,6 +47,8 @@ API_PREFIX: Final = "mesh.api"
 CALLS: Final = f"{API_PREFIX}.>"
 INVOKES: Final = "mesh.invoke.*"
 ENQUEUES: Final = "mesh.enqueue.*"
+WITHDRAWS: Final = "mesh.withdraw.*"
+ABANDONS: Final = "mesh.abandon.*"
 RESULTS: Final = "mesh.result.>"
 JOBS: Final = "mesh.job.>"
 WEBHOOKS: Final = "mesh.webhook.*.*"
@@ -97,6 +99,16 @@ def enqueue(endpoint: str) -> str:
 def ingress_id(seq: int) -> str:
     """The id of a request that came without one, from its number in the stream it came to."""
     return f"ingress-{seq}"
+
+
+def withdraw(endpoint: str) -> str:
+    """Where a direct producer cancels a queued request."""
+    return f"mesh.withdraw.{endpoint}"
+
+
+def abandon(endpoint: str) -> str:
+    """Where a direct producer says that it waits for an answer no longer."""
+    return f"mesh.abandon.{endpoint}"
 
 
 def result(endpoint: str, request_id: str) -> str:

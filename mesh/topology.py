@@ -20,6 +20,7 @@ INGRESS_WINDOW_S: Final = 120
 INGRESS_ACK_WAIT_S: Final = 10.0  # shorter than the window in which a work queue knows an id
 WEBHOOK_ACK_WAIT_S: Final = 30.0  # longer than a call may take
 RESULT_TTL_S: Final = 86_400.0
+QUEUED_TIMEOUT_S: Final = 3600.0  # of a request in a lane that does not say how long it may wait
 IDEMPOTENCY_BYTES: Final = 1024 * MIB  # about three million keys
 INTERACTIVE_ACK_WAIT_S: Final = (0.5, 2.0)
 LOWER_ACK_WAIT_S: Final = 5.0

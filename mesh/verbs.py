@@ -9,8 +9,14 @@ import msgspec
 
 from mesh import subjects
 from mesh.api import Answer
-from mesh.bus import Bus, NoRespondersError
-from mesh.errors import BusError, BusTimeoutError, ProtocolError, error_class
+from mesh.bus import Bus
+from mesh.errors import (
+    BusError,
+    BusTimeoutError,
+    NoRespondersError,
+    ProtocolError,
+    error_class,
+)
 
 SERVICE_AWAY_S: Final = 5.0
 RETRY_S: Final = 0.25

@@ -7,8 +7,9 @@ from typing import Final
 
 import msgspec
 
+from mesh.figures import ServiceTime
 from mesh.subjects import WorkerAddress
-from mesh.wire import ServiceTime, WorkerHeartbeat
+from mesh.wire import WorkerHeartbeat
 from scaler.launchers import Running
 from scaler.situation import Instance, Phase
 

@@ -6,10 +6,11 @@ result that says so. Ring: service.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from typing import Final
+
+import msgspec
 
 from mesh import jobs, subjects, wire
 from mesh.bus import Bus
@@ -17,9 +18,11 @@ from mesh.clock import parse_broker_time
 from mesh.records import JobRecord
 from mesh.streams import KeptMessage, delete_message, next_message, store, stream_info
 from mesh.subjects import KEPT_LANES
+from mesh.topology import QUEUED_TIMEOUT_S
 
 log = logging.getLogger("scaler.requeue")
 
+TIMEOUT_DIGITS: Final = 12  # a longer number may be one that cannot be read
 HANDED_ON: Final = (wire.CONTENT_TYPE, wire.TRACEPARENT, wire.METHOD, wire.PATH)
 
 
@@ -62,7 +65,8 @@ async def _move(bus: Bus, endpoint: str, message: KeptMessage, now_s: float) -> 
 
 def _left_s(message: KeptMessage, now_s: float) -> float:
     timeout_ms = message.headers.get(wire.TIMEOUT_MS, "")
-    limit_s = int(timeout_ms) / 1000 if timeout_ms.isdecimal() else 0.0
+    is_number = timeout_ms.isdecimal() and len(timeout_ms) <= TIMEOUT_DIGITS
+    limit_s = int(timeout_ms) / 1000 if is_number else QUEUED_TIMEOUT_S
     return max(0.001, message.at_s + limit_s - now_s)
 
 
@@ -74,6 +78,12 @@ def _headers(message: KeptMessage, left_s: float) -> dict[str, str]:
 
 
 def handed_on(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return what goes along of a message of a work queue: the caller's headers, and what it is."""
-    own: dict[str, str] = dict(json.loads(headers.get(wire.HTTP, "[]")))
+    """Return what goes along of a message of a work queue: the caller's headers, and what it is.
+
+    A producer may have written something else where the caller's headers are.
+    """
+    try:
+        own = dict(msgspec.json.decode(headers.get(wire.HTTP, "[]"), type=list[tuple[str, str]]))
+    except msgspec.MsgspecError:
+        own = {}
     return own | {name: headers[name] for name in HANDED_ON if name in headers}

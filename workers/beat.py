@@ -13,8 +13,9 @@ import psutil
 
 from mesh import subjects, wire
 from mesh.errors import BusError
+from mesh.figures import GpuFigures, ServiceTime
 from mesh.reason import headline
-from mesh.wire import GpuFigures, InstanceState, ServiceTime, WorkerHeartbeat
+from mesh.wire import InstanceState, WorkerHeartbeat
 from workers.instance import Instance
 
 log = logging.getLogger("workers.beat")

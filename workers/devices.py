@@ -9,8 +9,8 @@ import asyncio
 import logging
 from typing import Final
 
+from mesh.figures import GpuFigures
 from mesh.nvml import Device, GpuError
-from mesh.wire import GpuFigures
 
 log = logging.getLogger("workers.devices")
 

@@ -20,6 +20,7 @@ from mesh.errors import (
     DeadlineExceededError,
     MeshError,
     PoisonError,
+    RequestError,
 )
 from mesh.jobs import finish
 from mesh.kept import keep_request
@@ -89,7 +90,10 @@ class Endings:
         self.spawn(self._retry(work))
 
     def bury(self, work: Work, reason: str, attempts: int) -> None:
-        """Give a request up: dead-letter it, tell the caller, acknowledge."""
+        """Give a request up: dead-letter it, tell the caller, acknowledge.
+
+        What was never tried, with no attempt at all, is no request: that is its sender's fault.
+        """
         self.spawn(self._bury(work, reason, attempts))
 
     def still_working(self, work: Work, now_s: float) -> None:
@@ -186,4 +190,10 @@ class Endings:
             self.hand_back(work)
             return
         self._tally.count("dead")
-        self.answer(work, refusal(PoisonError(reason), POISON_STATUS))
+        self.answer(work, _given_up(reason, attempts))
+
+
+def _given_up(reason: str, attempts: int) -> Reply:
+    if attempts:
+        return refusal(PoisonError(reason), POISON_STATUS)
+    return refusal(RequestError(reason), status_of(RequestError.code))

@@ -14,9 +14,9 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from mesh import metrics
+from mesh.figures import GpuFigures
 from mesh.subjects import Lane
 from mesh.tally import Histogram
-from mesh.wire import GpuFigures
 from workers.beat import Heart
 from workers.instance import Instance
 from workers.tally import WorkerTally

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from mesh.figures import ServiceTime
 from mesh.tally import Histogram
-from mesh.wire import ServiceTime
 from workers.work import Work
 
 SMOOTHING: Final = 0.05

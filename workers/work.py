@@ -12,10 +12,13 @@ import msgspec
 from mesh import subjects, wire
 from mesh.clock import BrokerClock
 from mesh.subjects import KEPT_LANES, Lane, WorkerAddress
+from mesh.topology import QUEUED_TIMEOUT_S
+from workers.direct import fault
 from workers.exchange import DEFAULT_PATH, RunRequest
 from workers.pull import Delivery
 
 SHADOW_LANE: Lane = "shadow"
+TIMEOUT_DIGITS: Final = 12  # a longer number may be one that cannot be read
 RUN_MARGIN: Final = 1.25  # run() takes its time, and the way back too
 
 
@@ -85,18 +88,22 @@ def decode(
 ) -> Work | Malformed:
     """Read a delivery as a request of this deployment.
 
-    A message without a timeout (a direct producer's) gets the deployment's own; one without a
-    reply subject is run and answered to nobody.
+    A message without a timeout (a direct producer's) gets the deployment's own, or where its result
+    is kept an hour; one without a reply subject is run and answered to nobody.
     """
     message = delivery.message
     headers = message.headers or {}
-    timeout_s = default_timeout_s
+    is_kept = delivery.lane in KEPT_LANES
+    timeout_s = QUEUED_TIMEOUT_S if is_kept else default_timeout_s
     if wire.STATUS in headers:  # a reply subject chosen so that an answer comes here
         return Malformed("it is an answer")
     if (timeout_ms := headers.get(wire.TIMEOUT_MS)) is not None:
-        if not timeout_ms.isascii() or not timeout_ms.isdigit():
+        is_number = timeout_ms.isascii() and timeout_ms.isdigit()
+        if not is_number or len(timeout_ms) > TIMEOUT_DIGITS:
             return Malformed(f"{wire.TIMEOUT_MS}: {timeout_ms!r} is not a whole number of ms")
         timeout_s = int(timeout_ms) / 1000
+    if is_kept and (wrong := fault(headers)):
+        return Malformed(wrong)
     reply = headers.get(wire.REPLY, "")
     if reply and not subjects.is_reply_of(reply, address.endpoint, address.deployment):
         return Malformed(f"{wire.REPLY}: {reply!r} is not a reply subject of this deployment")

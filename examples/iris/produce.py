@@ -34,6 +34,20 @@ async def main(who: dict[str, str]) -> None:
         result = await told.next_msg(timeout=30)
     print("later:", result.headers["Mesh-Status"], result.data.decode())
 
+    # For one deployment, whatever the split; its lane acknowledges. Less urgent than all else.
+    mine = {"Mesh-Request-Id": "flower-1", "Nats-Msg-Id": "flower-1"}
+    stored = await client.request("mesh.work.iris.blue.background", BODY, headers=mine)
+    print("safe:", json.loads(stored.data)["stream"])
+
+    # Cancelled by its id, unless it has ended.
+    told = await client.request("mesh.withdraw.iris", headers={"Mesh-Request-Id": request_id})
+    print("too late:", told.headers["Mesh-Status"], told.headers["Mesh-Error"])
+
+    # Who waits for an answer no longer says so, by the reply subject.
+    reply = client.new_inbox()
+    await client.publish("mesh.invoke.iris", BODY, reply=reply)
+    await client.publish("mesh.abandon.iris", reply.encode())
+
     # An error is in the headers.
     answer = await client.request("mesh.invoke.iris", b"no JSON", timeout=30)
     print("error:", answer.headers["Mesh-Status"], answer.headers["Mesh-Error"])

@@ -8,7 +8,7 @@ import mesh.bus.library  # noqa: F401  # before any part of the library
 from mesh.bus.bucket import Bucket, Entry
 from mesh.bus.connection import API_TIMEOUT_S, Bus
 from mesh.bus.inlet import Inlet
-from mesh.bus.message import ApiError, Message, NoRespondersError, Subscription
+from mesh.bus.message import ApiError, Message, Subscription
 from mesh.bus.objects import ObjectBucket
 from mesh.bus.outlet import Outlet
 
@@ -20,7 +20,6 @@ __all__ = [
     "Entry",
     "Inlet",
     "Message",
-    "NoRespondersError",
     "ObjectBucket",
     "Outlet",
     "Subscription",

@@ -65,6 +65,7 @@ class Inlet(Parser):
             take(message)
 
         subscription: Any = await bus.subscribe(subject, take_slowly, queue=queue)
+        inlet._forget_closed()
         inlet._takers[b"%d" % subscription._id] = subscription, take
         return cast("Subscription", subscription)
 
@@ -79,6 +80,11 @@ class Inlet(Parser):
             client._ps.needed, client._ps.msg_arg = old.needed, old.msg_arg
             client._ps.header_needed = old.header_needed
         return cast("Inlet", client._ps)
+
+    def _forget_closed(self) -> None:
+        """Let go of subscriptions that have ended: a puller makes new ones at each reconnect."""
+        for number in [one for one, (known, _) in self._takers.items() if known._closed]:
+            del self._takers[number]
 
     async def parse(self, data: bytes = b"") -> None:
         """Take what can be taken at once; give the rest to the client's own parser."""

@@ -11,14 +11,13 @@ from typing import ClassVar, Final, Protocol
 import nats.errors
 from nats.aio.msg import Msg
 
-from mesh.errors import BusError, BusTimeoutError, MeshError, PayloadTooLargeError
-
-
-class NoRespondersError(BusError):
-    """Nobody listens there: the message went nowhere and may safely be sent again."""
-
-    code: ClassVar[str] = "no_responders"
-
+from mesh.errors import (
+    BusError,
+    BusTimeoutError,
+    MeshError,
+    NoRespondersError,
+    PayloadTooLargeError,
+)
 
 FOREIGN: Final[dict[type[BaseException], type[MeshError]]] = {
     nats.errors.MaxPayloadError: PayloadTooLargeError,

@@ -13,7 +13,7 @@ from typing import Any, Final
 import click
 import msgspec
 
-from mesh import subjects
+from mesh import subjects, wire
 from mesh.access import sign_in
 from mesh.cli.options import Options, common_options, confirm
 from mesh.cli.output import new_table, show
@@ -24,7 +24,13 @@ from mesh.connect import broker_access
 from mesh.embedded.configuration import server_configuration
 from mesh.embedded.folder import BrokerRecord, StateFolder
 from mesh.embedded.permissions import producer_permissions
-from mesh.embedded.producers import Producer, add_producer, read_producers, remove_producer
+from mesh.embedded.producers import (
+    Producer,
+    add_producer,
+    read_place,
+    read_producers,
+    remove_producer,
+)
 from mesh.embedded.supervise import RELOAD_SIGNAL
 from mesh.errors import BusError, BusTimeoutError, SpecError
 from mesh.jsonfile import write_record
@@ -44,6 +50,7 @@ class ProducerView(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     inbox_prefix: str
     endpoints: Sequence[str]
+    deployments: Sequence[str]
     example: str
 
 
@@ -87,24 +94,33 @@ def config(*, config: Path | None, store_dir: str, output: Path | None) -> None:
 
 @nats.group()
 def user() -> None:
-    """Users of the broker that may produce to named endpoints and do nothing else."""
+    """Users of the broker that may produce to what is named and do nothing else."""
 
 
 @user.command()
 @click.option(
-    "-e", "--endpoint", "endpoints", multiple=True, required=True,
+    "-e", "--endpoint", "endpoints", multiple=True,
     help="An endpoint it may produce to; repeatable.",
+)  # fmt: skip
+@click.option(
+    "-d", "--deployment", "deployments", multiple=True, metavar="ENDPOINT/DEPLOYMENT",
+    help="A deployment it may queue requests for by itself, past the split; repeatable.",
 )  # fmt: skip
 @click.option("-n", "--name", default="", help="What the user is called; a random name by default.")
 @common_options
-def create(options: Options, endpoints: tuple[str, ...], name: str) -> None:
+def create(
+    options: Options, endpoints: tuple[str, ...], deployments: tuple[str, ...], name: str
+) -> None:
     """Create a user; the running broker takes it on at once."""
-    folder = _embedded_folder(options, "create", name or "producer", endpoints)
+    places = [read_place(deployment) for deployment in deployments]
+    folder = _embedded_folder(options, "create", name or "producer", endpoints, deployments)
 
     async def work(mesh: Management) -> ProducerView:
         for endpoint in endpoints:
             await mesh.get_endpoint(endpoint)
-        new = add_producer(folder, endpoints, name)
+        for endpoint, deployment in places:
+            await mesh.get_deployment(endpoint, deployment)
+        new = add_producer(folder, endpoints, name, deployments)
         access = new.access(_url(folder))
         try:
             await _taken_over(folder, access, is_known=True)
@@ -122,12 +138,21 @@ def create(options: Options, endpoints: tuple[str, ...], name: str) -> None:
 def list_(options: Options) -> None:
     """List the users; their passwords are shown when they are created, and then no more."""
     folder = _embedded_folder(options, "list")
-    found = [{"name": one.name, "endpoints": list(one.endpoints)} for one in read_producers(folder)]
+    found = [
+        {
+            "name": one.name,
+            "endpoints": list(one.endpoints),
+            "deployments": list(one.deployments),
+        }
+        for one in read_producers(folder)
+    ]
 
     def table() -> Any:
-        shown = new_table("Name", "Endpoints")
+        shown = new_table("Name", "Endpoints", "Deployments")
         for one in found:
-            shown.add_row(str(one["name"]), " ".join(one["endpoints"]))
+            shown.add_row(
+                str(one["name"]), " ".join(one["endpoints"]), " ".join(one["deployments"])
+            )
         return shown
 
     show(found, options, table)
@@ -148,7 +173,11 @@ def delete(options: Options, name: str, yes: bool) -> None:
 
 
 def _embedded_folder(
-    options: Options, verb: str, name: str = "producer", endpoints: Sequence[str] = ()
+    options: Options,
+    verb: str,
+    name: str = "producer",
+    endpoints: Sequence[str] = (),
+    deployments: Sequence[str] = (),
 ) -> StateFolder:
     """Return the state folder whose broker is ours to configure.
 
@@ -161,7 +190,8 @@ def _embedded_folder(
     record = folder.read("nats", BrokerRecord)
     if not is_elsewhere and (record is None or record.embedded):
         return folder
-    allow = json.dumps(producer_permissions(name, endpoints or ["ENDPOINT"]))
+    asked = endpoints or ([] if deployments else ["ENDPOINT"])
+    allow = json.dumps(producer_permissions(name, asked, deployments))
     raise SpecError(
         f"mesh nats user {verb}: the nats-server is not one of the mesh's own: users are made "
         f"where it is configured. What a producer's user needs there: {allow}"
@@ -202,10 +232,14 @@ async def _lets_in(access: BrokerAccess) -> bool:
 
 
 def _view(producer: Producer, access: BrokerAccess) -> ProducerView:
-    subject = subjects.invoke(producer.endpoints[0])
+    if producer.endpoints:
+        subject = subjects.invoke(producer.endpoints[0])
+    else:
+        subject = subjects.work(*read_place(producer.deployments[0]), "queued")
+    request_id = [] if producer.endpoints else ["--header", f"{wire.REQUEST_ID}:r1"]
     words = [
         *("nats", "--server", access.url, "--user", access.user, "--password", access.password),
-        *("--inbox-prefix", access.inbox_prefix, "req", subject, '{"data": []}'),
+        *("--inbox-prefix", access.inbox_prefix, "req", *request_id, subject, '{"data": []}'),
     ]
     return ProducerView(
         name=producer.name,
@@ -213,6 +247,7 @@ def _view(producer: Producer, access: BrokerAccess) -> ProducerView:
         url=access.url,
         inbox_prefix=access.inbox_prefix,
         endpoints=producer.endpoints,
+        deployments=producer.deployments,
         example=shlex.join(words),
     )
 
@@ -224,5 +259,6 @@ def _rows(view: ProducerView) -> list[tuple[str, str]]:
         ("URL", view.url),
         ("Inbox prefix", view.inbox_prefix),
         ("Endpoints", " ".join(view.endpoints)),
+        ("Deployments", " ".join(view.deployments)),
         ("Example", view.example),
     ]

@@ -12,9 +12,9 @@ from rich.text import Text
 
 from mesh.api import DeploymentView, EndpointView, InstanceView, ScaleChange, ScalingView
 from mesh.cli.output import new_table
+from mesh.figures import GpuFigures
 from mesh.reason import headline
 from mesh.records import Artifact
-from mesh.wire import GpuFigures
 
 STYLES: Final = {"Succeeded": "green", "Failed": "red", "ready": "green", "failed": "red"}
 SHORT_DIGEST: Final = 12

@@ -1,27 +1,21 @@
-"""What a client asks and what it is answered, whichever way they travel. Ring: values."""
+"""What a client is answered, whichever way it travels. Ring: values."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, Protocol
+from datetime import datetime
+from typing import Any, Final, Literal
 
 import msgspec
 
 from mesh.errors import BackendError, MeshError, error_class
 from mesh.statuses import STATUSES, status_of
-from mesh.subjects import NAME_RULE, REQUEST_ID_RULE, is_name, is_request_id
 
 JSON: Final = "application/json"
 DEPLOYMENT_HEADER: Final = "azureml-model-deployment"
 
-
-class Ask(msgspec.Struct, frozen=True, kw_only=True):
-    """A request. `headers` hold the deployment and the content type."""
-
-    endpoint: str
-    body: bytes
-    headers: dict[str, str]
-    timeout_s: float | None = None
+State = Literal["queued", "delayed", "running", "done", "failed", "cancelled", "expired"]
+ENDED: Final[tuple[State, ...]] = ("done", "failed", "cancelled", "expired")
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,67 +42,27 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.json.decode(self.body)
 
 
-class Transport(Protocol):
-    """A way to a mesh."""
+class Status(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What has become of a queued request so far; None is what is not known.
 
-    async def invoke(self, asked: Ask) -> Answer:
-        """Ask and wait for the answer."""
-
-    async def submit(self, asked: Ask) -> str:
-        """Queue a request; return its id."""
-
-    async def result(self, endpoint: str, request_id: str, wait_s: float) -> Answer:
-        """Return a queued request's result."""
-
-    async def close(self) -> None:
-        """Disconnect."""
-
-
-def ask(
-    endpoint: str,
-    data: Any,
-    deployment: str | None,
-    timeout_s: float | None,
-    headers: Mapping[str, str] | None,
-) -> Ask:
-    """Word a request.
-
-    Raises:
-        ValueError: there can be no endpoint of that name, or no such time.
+    `attempt` is 0 until it is begun. `position`: about how many are run before it, and
+    `estimated_wait_s`: about how long that takes; both are told over HTTP alone.
     """
-    if not is_name(endpoint):
-        raise ValueError(f"endpoint {endpoint!r}: expected {NAME_RULE}")
-    if timeout_s is not None and timeout_s <= 0:
-        raise ValueError(f"timeout_s {timeout_s!r}: expected a positive number of seconds")
-    said = dict(headers or {})
-    if "content-type" not in map(str.lower, said):
-        said["Content-Type"] = JSON
-    if deployment is not None:
-        said[DEPLOYMENT_HEADER] = deployment
-    body = bytes(data) if isinstance(data, bytes | bytearray | memoryview) else encode(data)
-    return Ask(endpoint=endpoint, body=body, headers=said, timeout_s=timeout_s)
 
+    id: str
+    state: State
+    deployment: str | None = None
+    lane: str | None = None
+    attempt: int = 0
+    position: int | None = None
+    estimated_wait_s: float | None = None
+    submitted_at: datetime | None = None
+    expires_at: datetime | None = None
 
-def encode(data: Any) -> bytes:
-    """Return data as JSON.
-
-    Raises:
-        ValueError: it cannot be written so.
-    """
-    try:
-        return msgspec.json.encode(data)
-    except (TypeError, msgspec.MsgspecError) as exc:
-        raise ValueError(f"data cannot be sent as JSON: {exc}; bytes are sent as they are") from exc
-
-
-def refuse_bad_id(request_id: str) -> None:
-    """Refuse what no request is called.
-
-    Raises:
-        ValueError: it is no id.
-    """
-    if not is_request_id(request_id):
-        raise ValueError(f"request_id {request_id!r}: expected {REQUEST_ID_RULE}")
+    @property
+    def has_ended(self) -> bool:
+        """Whether there is a result."""
+        return self.state in ENDED
 
 
 def checked(answer: Answer, code: str = "") -> Answer:

@@ -3,19 +3,41 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from typing import Final
 
 import httpx
+import msgspec
 
-from mesh.client.answer import Answer, Ask, checked, refuse_bad_id
-from mesh.errors import BusError, DeadlineExceededError, NotFinishedError, ProtocolError
+from mesh import wire
+from mesh.client.answer import Answer, State, Status, checked
+from mesh.client.client import Access
+from mesh.client.options import Ask
+from mesh.client.transport import patience_s
+from mesh.errors import (
+    AnswerUnknownError,
+    DeadlineExceededError,
+    NoRespondersError,
+    NotFinishedError,
+    ProtocolError,
+)
 
-LONGEST_S: Final = 310.0  # the longest request an endpoint allows, and a little
 CONNECT_S: Final = 5.0
 MARGIN_S: Final = 5.0
-POLL_S: Final = (0.05, 1.0)
+HELD_S: Final = 3.0  # then it is asked again: that a request's time is over is told by nobody
+PAUSE_S: Final = 0.05  # before the next question to one that does not hold it
+KEPT_CONNECTIONS: Final = 100
 ACCEPTED: Final = 202
+UNREACHED: Final = (httpx.ConnectError, httpx.ConnectTimeout)
+TOO_LATE: Final = (httpx.ReadTimeout, httpx.WriteTimeout, httpx.PoolTimeout)
+NAMES: Final = {wire.IDEMPOTENCY_KEY: "Idempotency-Key"}  # the one that is not as over NATS
+STATE: Final = "mesh-job-state"
+
+
+async def connect(url: str, access: Access) -> HttpTransport:
+    """Return a way to a gateway; the first connection is made for the first request."""
+    return HttpTransport(url, access.get("key", ""))
 
 
 class HttpTransport:
@@ -23,9 +45,11 @@ class HttpTransport:
 
     def __init__(self, url: str, key: str) -> None:
         self._url = url.rstrip("/")
-        headers = {"Authorization": f"Bearer {key}"}
-        timeout = httpx.Timeout(LONGEST_S, connect=CONNECT_S)
-        self._http = httpx.AsyncClient(headers=headers, timeout=timeout, trust_env=False)
+        self._http = httpx.AsyncClient(
+            headers={"Authorization": f"Bearer {key}"},
+            limits=httpx.Limits(max_keepalive_connections=KEPT_CONNECTIONS),
+            trust_env=False,
+        )
 
     def __repr__(self) -> str:
         return f"<HttpTransport {self._url}>"
@@ -45,44 +69,70 @@ class HttpTransport:
             raise ProtocolError(f"expected {ACCEPTED} for a queued request, got {answer.status}")
         return answer.request_id
 
-    async def result(self, endpoint: str, request_id: str, wait_s: float) -> Answer:
-        """Return a queued request's result; asks again until it is there or the time is over."""
-        refuse_bad_id(request_id)
-        url = f"{self._url}/endpoints/{endpoint}/requests/{request_id}"
-        until_s, pause_s = time.monotonic() + wait_s, POLL_S[0]
-        while (answer := checked(await self._send("GET", url))).status == ACCEPTED:
-            left_s = until_s - time.monotonic()
-            if left_s <= 0:
+    async def result(self, endpoint: str, request_id: str, wait_s: float | None) -> Answer:
+        """Return a queued request's result; the gateway holds the question until it is there."""
+        until_s = math.inf if wait_s is None else time.monotonic() + wait_s
+        while True:
+            asked_at_s = time.monotonic()
+            hold_s = int(max(0.0, min(HELD_S, until_s - asked_at_s)))
+            answer = checked(await self._look(endpoint, request_id, hold_s))
+            if answer.status != ACCEPTED:
+                return answer
+            now_s = time.monotonic()
+            if now_s >= until_s:
                 raise NotFinishedError(answer=answer)
-            await asyncio.sleep(min(pause_s, left_s))
-            pause_s = min(2 * pause_s, POLL_S[1])
-        return answer
+            if now_s - asked_at_s < PAUSE_S:  # it holds no question for less than a second
+                await asyncio.sleep(min(PAUSE_S, until_s - now_s))
+
+    async def status(self, endpoint: str, request_id: str) -> Status:
+        """Say what has become of a queued request."""
+        answer = await self._look(endpoint, request_id)
+        if answer.status == ACCEPTED:
+            return msgspec.json.decode(answer.body, type=Status)
+        state = answer.headers.get(STATE)
+        if state is None:
+            raise ProtocolError(f"no {STATE} in {checked(answer).headers}")
+        return Status(
+            id=request_id,
+            state=msgspec.convert(state, State),
+            deployment=answer.deployment or None,
+        )
+
+    async def cancel(self, endpoint: str, request_id: str) -> None:
+        """Cancel a queued request."""
+        checked(await self._send("DELETE", self._place(endpoint, request_id), {}, CONNECT_S))
+
+    async def _look(self, endpoint: str, request_id: str, hold_s: int = 0) -> Answer:
+        headers = {"Prefer": f"wait={hold_s}"} if hold_s else {}
+        place = self._place(endpoint, request_id)
+        return await self._send("GET", place, headers, hold_s + MARGIN_S)
+
+    def _place(self, endpoint: str, request_id: str) -> str:
+        return f"{self._url}/endpoints/{endpoint}/requests/{request_id}"
 
     async def _post(self, asked: Ask, more: dict[str, str]) -> Answer:
-        headers, timeout_s = asked.headers | more, LONGEST_S
-        if asked.timeout_s is not None:
-            headers["x-ms-request-timeout-ms"] = str(max(1, round(asked.timeout_s * 1000)))
-            timeout_s = min(timeout_s, asked.timeout_s + MARGIN_S)
+        marks = {NAMES.get(name, name): text for name, text in asked.marks.items()}
+        headers = asked.headers | marks | more
+        if asked.timeout_ms:
+            headers["x-ms-request-timeout-ms"] = asked.timeout_ms
         url = f"{self._url}/endpoints/{asked.endpoint}/score"
-        return await self._send("POST", url, asked.body, headers, timeout_s)
+        return await self._send("POST", url, headers, patience_s(asked), asked.body)
 
     async def _send(
-        self,
-        method: str,
-        url: str,
-        body: bytes = b"",
-        headers: dict[str, str] | None = None,
-        timeout_s: float = LONGEST_S,
+        self, method: str, url: str, headers: dict[str, str], timeout_s: float, body: bytes = b""
     ) -> Answer:
         timeout = httpx.Timeout(timeout_s, connect=CONNECT_S)
         try:
             told = await self._http.request(
                 method, url, content=body, headers=headers, timeout=timeout
             )
-        except (httpx.ReadTimeout, httpx.WriteTimeout, httpx.PoolTimeout) as exc:
+        except UNREACHED as exc:
+            raise NoRespondersError(f"no gateway answers at {self._url}") from exc
+        except TOO_LATE as exc:
             raise DeadlineExceededError(f"{url}: no answer within {timeout_s:g} s") from exc
         except httpx.HTTPError as exc:
-            raise BusError(f"{url}: {str(exc) or type(exc).__name__}") from exc
+            text = f"the connection to {self._url} was lost; the request may have been answered"
+            raise AnswerUnknownError(text) from exc
         return to_answer(told)
 
 

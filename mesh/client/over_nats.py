@@ -4,31 +4,66 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
+import time
 import uuid
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 from weakref import WeakValueDictionary
 
 from mesh import jobs, subjects, wire
-from mesh.bus import Bus, Message, NoRespondersError
-from mesh.client.answer import Answer, Ask, checked, refuse_bad_id
+from mesh.access import sign_in
+from mesh.bus import ApiError, Bus, Message
+from mesh.client.answer import Answer, Status, checked
+from mesh.client.client import Access
+from mesh.client.options import Ask
+from mesh.client.replies import PUBLISH_REFUSED, Replies
+from mesh.client.transport import patience_s
+from mesh.connect import broker_access
 from mesh.errors import (
+    AnswerUnknownError,
     BusError,
     BusTimeoutError,
     DeadlineExceededError,
     ForbiddenError,
+    MeshError,
+    NoRespondersError,
     NotFinishedError,
     NotFoundError,
+    QueueFullError,
 )
-from mesh.streams import store
-from mesh.tasks import end
+from mesh.jobs import JobStatus
+from mesh.settings import BrokerAccess, producer_inbox
+from mesh.streams import STREAM_FULL, read_ack
+from mesh.tasks import end, wait_for
 
-LONGEST_S: Final = 310.0  # the longest request an endpoint allows, and a little
-MARGIN_S: Final = 5.0
-PUBLISH_REFUSED: Final = 'permissions violation for publish to "'
+CONNECT_S: Final = 5.0
+ACK_S: Final = 5.0
+OUTAGE_S: Final = 30.0  # shorter than the window in which the broker knows an id
+LOOK_S: Final = 5.0
+AGAIN_S: Final = 0.05
 TAKEN_S: Final = 1.0  # what was enqueued just now is known to nobody for a moment
 
 _T = TypeVar("_T")
+
+
+async def connect(url: str, access: Access) -> NatsTransport:
+    """Sign in to a broker, or to that of a state folder.
+
+    Raises:
+        BusError: it does not answer, it refuses us, or no mesh runs there.
+    """
+    user = access.get("user", "")
+    if url:
+        inbox = access.get("inbox_prefix") or (producer_inbox(user) if user else "_INBOX")
+        password = access.get("password", "")
+        broker = BrokerAccess(url=url, user=user, password=password, inbox_prefix=inbox)
+    else:
+        broker = broker_access(access.get("state_dir"))
+    transport = NatsTransport(await sign_in(broker, "mesh-client", CONNECT_S))
+    await transport.open()
+    return transport
 
 
 class NatsTransport:
@@ -36,79 +71,150 @@ class NatsTransport:
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
+        self._replies = Replies(bus)
         self._refused: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
+        self._back = asyncio.Event()
+        self._back.set()
         bus.on_error.append(self._note_error)
+        bus.on_away(self._back.clear)
+        bus.on_reconnect(self._note_back)
 
     def __repr__(self) -> str:
         return f"<NatsTransport {self._bus!r}>"
+
+    async def open(self) -> None:
+        """Listen for answers."""
+        await self._replies.open()
 
     async def close(self) -> None:
         """Disconnect."""
         await self._bus.close()
 
     async def invoke(self, asked: Ask) -> Answer:
-        """Ask and wait for the answer."""
-        headers, timeout_s = dict(asked.headers), LONGEST_S
-        if asked.timeout_s is not None:
-            headers[wire.TIMEOUT_MS] = str(max(1, round(asked.timeout_s * 1000)))
-            timeout_s = min(timeout_s, asked.timeout_s + MARGIN_S)
-        subject = subjects.invoke(asked.endpoint)
+        """Ask and wait for the answer; with a key, again if the connection was lost meanwhile."""
+        until_s = time.monotonic() + patience_s(asked)
         try:
-            told = await self._allowed(
-                subject,
-                self._bus.request(subject, asked.body, headers=headers, timeout_s=timeout_s),
-            )
+            if not asked.key:
+                return await self._invoke(asked, until_s)
+            return await self._through_outages(lambda: self._invoke(asked, until_s), until_s)
         except NoRespondersError as exc:
             raise NoRespondersError("no gateway is running") from exc
         except BusTimeoutError as exc:
-            raise DeadlineExceededError(f"no answer within {timeout_s:g} s") from exc
-        return read(told)
+            raise DeadlineExceededError(f"{exc}, the mesh's own included") from exc
+
+    async def _invoke(self, asked: Ask, until_s: float) -> Answer:
+        headers = asked.headers | asked.marks
+        if asked.timeout_ms:
+            headers[wire.TIMEOUT_MS] = asked.timeout_ms
+        subject, left_s = subjects.invoke(asked.endpoint), until_s - time.monotonic()
+        abandon = subjects.abandon(asked.endpoint)
+        return read(await self._replies.ask(subject, asked.body, headers, left_s, abandon=abandon))
 
     async def submit(self, asked: Ask) -> str:
-        """Queue a request; return its id."""
+        """Queue a request; return its id. It is sent again, as the same, if nobody confirms it."""
         request_id = str(uuid.uuid4())
-        headers = asked.headers | {wire.REQUEST_ID: request_id, wire.MSG_ID: request_id}
-        if asked.timeout_s is not None:
-            headers[wire.TIMEOUT_MS] = str(max(1, round(asked.timeout_s * 1000)))
+        headers = asked.headers | asked.marks
+        headers |= {wire.REQUEST_ID: request_id, wire.MSG_ID: request_id}
+        if asked.timeout_ms:
+            headers[wire.TIMEOUT_MS] = asked.timeout_ms
         subject = subjects.enqueue(asked.endpoint)
-        await self._allowed(subject, store(self._bus, subject, asked.body, headers))
+
+        async def store() -> None:
+            told = await self._replies.ask(subject, asked.body, headers, ACK_S)
+            read_ack(subject, told.data)
+
+        try:
+            await self._through_outages(store, time.monotonic() + OUTAGE_S)
+        except ApiError as exc:
+            if exc.err_code == STREAM_FULL:
+                raise QueueFullError("too much waits to be queued") from exc
+            raise
         return request_id
 
-    async def result(self, endpoint: str, request_id: str, wait_s: float) -> Answer:
+    async def result(self, endpoint: str, request_id: str, wait_s: float | None) -> Answer:
         """Return a queued request's result; listens for it until the time is over."""
-        refuse_bad_id(request_id)
         subject, arrived = subjects.result(endpoint, request_id), asyncio.Event()
 
         async def note(message: Message) -> None:
             arrived.set()
 
+        until_s = math.inf if wait_s is None else time.monotonic() + wait_s
         subscription = await self._bus.subscribe(subject, note)
         try:
-            return await self._allowed(
-                f"$JS.API.DIRECT.GET.{subjects.RESULTS_STREAM}.{subject}",
-                self._result(endpoint, request_id, arrived, wait_s),
-            )
+            await self._bus.flush()  # from here on nothing is missed
+            while True:
+                arrived.clear()
+                status = await self._through_outages(
+                    lambda: self._known(endpoint, request_id), time.monotonic() + OUTAGE_S
+                )
+                if status.result is not None:
+                    return read(status.result)
+                if status.has_ended:
+                    raise DeadlineExceededError("it was not run within its time limit")
+                left_s = until_s - time.monotonic()
+                if left_s <= 0:
+                    raise NotFinishedError
+                # What is heard may be a second result, which the stream has refused: it is asked.
+                await wait_for(arrived, min(left_s, _look_s(status)))
         finally:
             with contextlib.suppress(BusError):
                 await self._bus.leave(subscription)
 
-    async def _result(
-        self, endpoint: str, request_id: str, arrived: asyncio.Event, wait_s: float
-    ) -> Answer:
-        await self._bus.flush()  # from here on nothing is missed
-        message = await jobs.find_result(self._bus, endpoint, request_id)
-        if message is not None:
-            return read(message)
-        job = await jobs.find(self._bus, endpoint, request_id)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(arrived.wait(), wait_s if job else max(wait_s, TAKEN_S))
-        # What is heard may be a second result, which the stream has refused: it is asked.
-        message = await jobs.find_result(self._bus, endpoint, request_id)
-        if message is not None:
-            return read(message)
-        if job is None and await jobs.find(self._bus, endpoint, request_id) is None:
-            raise NotFoundError(f"no request '{request_id}', or it is not known any more")
-        raise NotFinishedError
+    async def status(self, endpoint: str, request_id: str) -> Status:
+        """Say what has become of a queued request."""
+        known = await self._known(endpoint, request_id)
+        return Status(
+            id=request_id,
+            state=known.state,
+            deployment=known.deployment or None,
+            lane=known.lane,
+            attempt=known.attempt,
+            submitted_at=_instant(known.submitted_at_s),
+            expires_at=_instant(known.expires_at_s),
+        )
+
+    async def cancel(self, endpoint: str, request_id: str) -> None:
+        """Cancel a queued request."""
+        subject, headers = subjects.withdraw(endpoint), {wire.REQUEST_ID: request_id}
+        try:
+            read(await self._replies.ask(subject, b"", headers, ACK_S))
+        except NoRespondersError as exc:
+            raise NoRespondersError("no gateway is running") from exc
+
+    async def _known(self, endpoint: str, request_id: str) -> JobStatus:
+        """Return what is known of a request; one that was enqueued just now may not be, yet."""
+        subject = subjects.job(endpoint, request_id)  # what is asked first
+        until_s = time.monotonic() + TAKEN_S
+        while True:
+            found = await self._allowed(
+                f"$JS.API.DIRECT.GET.{subjects.JOBS_STREAM}.{subject}",
+                jobs.status(self._bus, endpoint, request_id),
+            )
+            if found is not None:
+                return found
+            if time.monotonic() > until_s:
+                raise NotFoundError(f"no request '{request_id}', or it is not known any more")
+            await asyncio.sleep(AGAIN_S)
+
+    async def _through_outages(self, step: Callable[[], Awaitable[_T]], until_s: float) -> _T:
+        """Do what may be done twice, again after each lost connection until the time is over.
+
+        Raises:
+            MeshError: it is refused, or the broker stays away.
+        """
+        while True:
+            try:
+                return await step()
+            except BusError as exc:
+                if isinstance(exc, ApiError | NoRespondersError):
+                    raise
+                lost: MeshError = exc
+            except AnswerUnknownError as exc:
+                lost = exc
+            await asyncio.sleep(AGAIN_S)
+            await wait_for(self._back, until_s - time.monotonic())
+            if time.monotonic() >= until_s:
+                raise lost
 
     async def _allowed(self, subject: str, step: Coroutine[Any, Any, _T]) -> _T:
         """Do what publishes on `subject`; the broker's refusal ends it, as no answer will come.
@@ -133,6 +239,19 @@ class NatsTransport:
         refused = self._refused.pop(rest.rstrip('"'), None)
         if refused is not None:
             refused.set()
+
+    async def _note_back(self) -> None:
+        self._back.set()
+
+
+def _look_s(status: JobStatus) -> float:
+    """Return when to look again: its time may be over, which nobody tells."""
+    over_s = status.expires_at_s + jobs.GRACE_S - time.time()
+    return min(LOOK_S, over_s) if over_s > 0 else LOOK_S
+
+
+def _instant(at_s: float) -> datetime | None:
+    return datetime.fromtimestamp(at_s, UTC) if at_s else None
 
 
 def read(message: Message) -> Answer:

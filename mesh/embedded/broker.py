@@ -23,13 +23,12 @@ import msgspec
 from mesh import streams
 from mesh.access import sign_in
 from mesh.address import family_of, host_and_port
-from mesh.bus import NoRespondersError
 from mesh.embedded.child import Facts, Launched, NotStartedError
 from mesh.embedded.configuration import server_configuration
 from mesh.embedded.folder import BrokerRecord, StateFolder
 from mesh.embedded.producers import read_producers
 from mesh.embedded.reaper import Reaper, Running
-from mesh.errors import BusError
+from mesh.errors import BusError, NoRespondersError
 from mesh.program import known_users
 from mesh.settings import ROLES, BrokerAccess, NatsSettings, NatsUser, Role
 

@@ -45,7 +45,11 @@ class ProducerUser(Protocol):
 
     @property
     def endpoints(self) -> Sequence[str]:
-        """Where it may produce."""
+        """The endpoints it may produce to."""
+
+    @property
+    def deployments(self) -> Sequence[str]:
+        """Deployments it may queue requests for by itself, as `endpoint/deployment`."""
 
 
 def permissions(role: Role) -> Permissions:
@@ -57,6 +61,8 @@ def permissions(role: Role) -> Permissions:
                 subjects.reply_wildcard("*"),
                 subjects.DEPTHS,
                 subjects.INVOKES,
+                subjects.WITHDRAWS,
+                subjects.ABANDONS,
                 subjects.RESULTS,
                 subjects.JOBS,
                 subjects.RESERVATIONS,
@@ -77,14 +83,24 @@ def permissions(role: Role) -> Permissions:
             return {"publish": {"allow": [">"]}, "subscribe": {"allow": [">"]}}
 
 
-def producer_permissions(name: str, endpoints: Sequence[str]) -> Permissions:
-    """Return the permissions of a producer: to ask its endpoints, and to read their results."""
+def producer_permissions(
+    name: str, endpoints: Sequence[str], deployments: Sequence[str] = ()
+) -> Permissions:
+    """Return the permissions of a producer: to ask, to read what became of it, and to cancel.
+
+    A deployment's `interactive` lane is not open to it: its answers go to gateways.
+    """
+    places = [deployment.partition("/")[::2] for deployment in deployments]
     publishes: list[str] = []
     hears = [f"{producer_inbox(name)}.>"]
     for endpoint in endpoints:
+        publishes += [subjects.invoke(endpoint), subjects.enqueue(endpoint)]
+        publishes.append(subjects.abandon(endpoint))
+    for endpoint, deployment in places:
+        publishes += [subjects.work(endpoint, deployment, lane) for lane in subjects.KEPT_LANES]
+    for endpoint in dict.fromkeys([*endpoints, *(endpoint for endpoint, _ in places)]):
         publishes += [
-            subjects.invoke(endpoint),
-            subjects.enqueue(endpoint),
+            subjects.withdraw(endpoint),
             f"$JS.API.DIRECT.GET.{subjects.RESULTS_STREAM}.{subjects.result(endpoint, '>')}",
             f"$JS.API.DIRECT.GET.{subjects.JOBS_STREAM}.{subjects.job(endpoint, '>')}",
         ]
@@ -110,7 +126,7 @@ def authorization(
             {
                 "user": one.name,
                 "password": one.password,
-                "permissions": producer_permissions(one.name, one.endpoints),
+                "permissions": producer_permissions(one.name, one.endpoints, one.deployments),
             }
             for one in producers
         ]

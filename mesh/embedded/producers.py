@@ -25,11 +25,12 @@ FILE: Final = "producers.json"
 
 
 class Producer(msgspec.Struct, frozen=True, kw_only=True):
-    """A user who may produce to these endpoints."""
+    """A user who may produce to these endpoints, and straight to these deployments."""
 
     name: str
     password: str
     endpoints: Sequence[str]
+    deployments: Sequence[str] = ()
 
     def access(self, url: str) -> BrokerAccess:
         """Return how this user signs in."""
@@ -53,24 +54,55 @@ def read_producers(folder: StateFolder) -> list[Producer]:
         raise SpecError(f"{path}: {exc}") from exc
 
 
-def add_producer(folder: StateFolder, endpoints: Sequence[str], name: str = "") -> Producer:
+def add_producer(
+    folder: StateFolder,
+    endpoints: Sequence[str],
+    name: str = "",
+    deployments: Sequence[str] = (),
+) -> Producer:
     """Make up a password for a new user, and keep it.
+
+    Args:
+        folder: the state folder of the mesh.
+        endpoints: the endpoints it may produce to.
+        name: what it is called; a random name if empty.
+        deployments: those it may queue requests for by itself, as `endpoint/deployment`.
 
     Raises:
         ConflictError: there is a user of that name.
-        SpecError: the name breaks the rule.
+        SpecError: a name breaks the rule, or it may produce to nothing at all.
     """
     name = name or f"producer-{secrets.token_hex(4)}"
     if not is_name(name):
         raise SpecError(f"--name {name}: expected {NAME_RULE}")
+    if not endpoints and not deployments:
+        raise SpecError("--endpoint or --deployment: at least one is needed")
+    for one in deployments:
+        read_place(one)
+    new = Producer(
+        name=name,
+        password=secrets.token_urlsafe(32),
+        endpoints=list(dict.fromkeys(endpoints)),
+        deployments=list(dict.fromkeys(deployments)),
+    )
     with _locked(folder):
         known = read_producers(folder)
         if name in ROLES or name in (one.name for one in known):
             raise ConflictError(f"there is a user '{name}' already")
-        chosen = list(dict.fromkeys(endpoints))
-        new = Producer(name=name, password=secrets.token_urlsafe(32), endpoints=chosen)
         write_record(folder.path / FILE, [*known, new], mode=0o600)
     return new
+
+
+def read_place(text: str) -> tuple[str, str]:
+    """Return endpoint and deployment of `endpoint/deployment`.
+
+    Raises:
+        SpecError: it names none.
+    """
+    endpoint, slash, deployment = text.partition("/")
+    if not (slash and is_name(endpoint) and is_name(deployment)):
+        raise SpecError(f"--deployment {text}: expected ENDPOINT/DEPLOYMENT, each of {NAME_RULE}")
+    return endpoint, deployment
 
 
 def remove_producer(folder: StateFolder, name: str) -> Producer:

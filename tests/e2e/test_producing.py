@@ -85,6 +85,30 @@ async def test_nats_py_alone_invokes_and_enqueues(client):
     assert (found.headers["Mesh-Status"], found.data) == ("200", b'"later"')
 
 
+async def test_a_deployment_is_asked_without_a_gateway(mesh):
+    """Its user fills a lane by hand; the lane acknowledges, the result is kept."""
+    done = mesh.mesh("nats", "user", "create", "-d", "echo/blue", "-o", "json")
+    assert done.returncode == 0, done.stderr
+    who = json.loads(done.stdout)
+    wire = await NatsSocket.open(who["url"], who["name"], who["password"], who["inbox_prefix"])
+
+    results = {"good": {}, "bad": {"Mesh_Path": "/metrics"}}
+    for request_id, headers in results.items():
+        subject = f"mesh.result.echo.{request_id}"
+        wire.subscribe(subject)
+        given = {"Mesh_Request_Id": request_id} | headers
+        ack = await wire.request("mesh.work.echo.blue.queued", b'"direct"', **given)
+        assert json.loads(ack.body)["stream"] == "WORK_echo_blue"
+        results[request_id] = await wire.next()
+    await wire.close()
+
+    assert (results["good"].headers["Mesh-Status"], results["good"].body) == ("200", b'"direct"')
+    assert (results["bad"].headers["Mesh-Status"], results["bad"].headers["Mesh-Error"]) == (
+        *("400", "invalid_request"),
+    )
+    assert "Mesh-Path: '/metrics': expected /score" in results["bad"].body.decode()
+
+
 async def test_errors_are_in_the_headers(client):
     """The model's own, and ours, over both ways."""
     told = await client.request("mesh.invoke.echo", b"not json", timeout=30)
@@ -133,9 +157,14 @@ async def test_a_producers_user_comes_and_goes_without_a_restart(mesh):
     broker = next(one for one in mesh.state.mesh().programs if one.name == "nats-server")
     unknown = mesh.mesh("nats", "user", "create", "-e", "nobody")
     assert (unknown.returncode, "nobody" in unknown.stderr) == (4, True)
+    for place, code in (("echo/green", 4), ("echo", 2)):
+        refused = mesh.mesh("nats", "user", "create", "-d", place)
+        assert (refused.returncode, place.rpartition("/")[2] in refused.stderr) == (code, True)
+    nothing = mesh.mesh("nats", "user", "create")
+    assert (nothing.returncode, "--endpoint or --deployment" in nothing.stderr) == (2, True)
 
     listed = json.loads(mesh.mesh("nats", "user", "list", "-o", "json").stdout)
-    assert listed == [{"name": mesh.producer["name"], "endpoints": ["echo"]}]
+    assert listed == [{"name": mesh.producer["name"], "endpoints": ["echo"], "deployments": []}]
 
     done = mesh.mesh("nats", "user", "delete", "-n", mesh.producer["name"], "--yes")
     assert done.returncode == 0, done.stderr

@@ -23,5 +23,5 @@ def test_the_programs_shown_are_the_programs_run():
     """What stands on the page is the file of the example."""
     shown = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
 
-    files = [ROOT / "examples" / "iris" / name for name in ("produce.py", "ask.py")]
+    files = [ROOT / "examples" / "iris" / name for name in ("produce.py", "bare.py")]
     assert shown == [file.read_text() for file in files]

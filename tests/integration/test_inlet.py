@@ -149,3 +149,16 @@ def test_header_blocks_are_read_as_the_client_reads_them(headers):
 
     theirs = Client()._parse_header_lines(lines.encode())
     assert {name: value.strip() for name, value in theirs.items()} == ours
+
+
+async def test_ended_subscriptions_are_forgotten(bus):
+    """However often one subscribes anew, as after each reconnect, nothing piles up."""
+    taken = Taken()
+    for _ in range(5):
+        subscription = await Inlet.subscribe(bus, "inlet.again", taken.take)
+        await bus.leave(subscription)
+    await Inlet.subscribe(bus, "inlet.again", taken.take)
+
+    assert len(bus.client._ps._takers) == 1
+    await bus.publish("inlet.again", b"heard")
+    assert (await taken.next()).data == b"heard"

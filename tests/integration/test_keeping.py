@@ -231,13 +231,26 @@ async def test_result_given_while_the_broker_is_away_is_kept_after(server, stage
     await is_done(stage)
 
 
-async def test_request_without_an_id_leaves_nothing(stage):
-    """Nobody could ask for it; it is run and acknowledged."""
+async def test_request_without_an_id_is_given_up(stage):
+    """Nobody could ask for it: it is not run, and the dead letter says why."""
     await send(stage, request_id="not.an.id")
-    await stage.until(lambda: stage.given)
 
-    stage.answer(0)
+    await stage.until(lambda: stage.dead)
 
+    assert "Mesh-Request-Id: 'not.an.id': expected 1-64" in stage.dead[0].reason
+    assert stage.given == []
+    await is_done(stage)
+
+
+async def test_what_names_a_reply_is_refused(stage):
+    """Whoever can publish to the lane must not have an answer sent to a gateway's caller."""
+    await send(stage, Mesh_Reply="mesh.reply.iris.blue.g1.7")
+
+    result = await result_of(stage)
+
+    assert (result.headers[wire.STATUS], result.headers[wire.ERROR]) == ("400", "invalid_request")
+    assert b"Mesh-Reply: the result is kept" in result.data
+    assert stage.given == []
     await is_done(stage)
 
 

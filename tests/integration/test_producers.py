@@ -7,7 +7,7 @@ import json
 import pytest
 
 from mesh import streams, subjects
-from mesh.bus import Bus
+from mesh.access import sign_in
 from mesh.embedded.broker import new_users
 from mesh.embedded.folder import StateFolder
 from mesh.embedded.permissions import authorization
@@ -21,9 +21,10 @@ MARKER = subjects.invoke("iris")
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory):
-    """A server that knows the roles and one producer, for the endpoint iris."""
+    """A server that knows the roles and two producers: of an endpoint, and of one deployment."""
     folder = StateFolder(tmp_path_factory.mktemp("state"))
     producer = add_producer(folder, ["iris"], "flowers")
+    direct = add_producer(folder, [], "direct", ["iris/blue"])
     users = new_users()
     config = json.dumps({"authorization": authorization(users, read_producers(folder))})
     server = NatsServer(tmp_path_factory.mktemp("nats"), config=config).start()
@@ -34,35 +35,48 @@ def broker(tmp_path_factory):
         await admin.close()
 
     asyncio.run(set_up())
-    yield server, users, producer
+    yield server, users, producer, direct
     server.stop()
 
 
 @pytest.fixture
 async def both(broker):
     """The producer's connection, and the admin's."""
-    server, users, producer = broker
+    server, users, producer, _ = broker
     async with contextlib.AsyncExitStack() as stack:
-        access = producer.access(server.url)
-        bus = await Bus.connect(
-            server.url,
-            name="producer",
-            user=access.user,
-            password=access.password,
-            inbox_prefix=access.inbox_prefix,
-        )
-        stack.push_async_callback(bus.close)
-        admin = await connected(server, users, "admin")
-        stack.push_async_callback(admin.close)
-        yield bus, admin
+        yield await signed_in(stack, server, producer), await admin_of(stack, server, users)
+
+
+@pytest.fixture
+async def direct(broker):
+    """The connection of the producer of a deployment alone, and the admin's."""
+    server, users, _, producer = broker
+    async with contextlib.AsyncExitStack() as stack:
+        yield await signed_in(stack, server, producer), await admin_of(stack, server, users)
+
+
+async def signed_in(stack, server, producer):
+    access = producer.access(server.url)
+    bus = await sign_in(access, "producer")
+    stack.push_async_callback(bus.close)
+    return bus
+
+
+async def admin_of(stack, server, users):
+    admin = await connected(server, users, "admin")
+    stack.push_async_callback(admin.close)
+    return admin
 
 
 @pytest.mark.parametrize(
     "subject",
     [
         subjects.enqueue("iris"),
+        subjects.withdraw("iris"),
+        subjects.abandon("iris"),
         "$JS.API.DIRECT.GET.RESULTS.mesh.result.iris.r1",
         "$JS.API.DIRECT.GET.JOBS.mesh.job.iris.r1",
+        "$JS.API.DIRECT.GET.JOBS.mesh.job.iris.r1.run",
     ],
 )
 async def test_a_producer_may_publish(both, subject):
@@ -77,6 +91,8 @@ async def test_a_producer_may_publish(both, subject):
     [
         subjects.invoke("other"),
         subjects.enqueue("other"),
+        subjects.withdraw("other"),
+        subjects.abandon("other"),
         subjects.work("iris", "blue", "interactive"),
         subjects.work("iris", "blue", "queued"),
         subjects.result("iris", "r1"),
@@ -126,6 +142,43 @@ async def test_a_producer_hears_its_own_alone(both, subject, may):
         await admin.publish(marker)
         await ended.get()
         assert told.empty() is not may
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        subjects.work("iris", "blue", "queued"),
+        subjects.work("iris", "blue", "background"),
+        subjects.withdraw("iris"),
+        "$JS.API.DIRECT.GET.RESULTS.mesh.result.iris.r1",
+        "$JS.API.DIRECT.GET.JOBS.mesh.job.iris.r1",
+    ],
+)
+async def test_a_producer_of_a_deployment_may_publish(direct, subject):
+    """To its lanes whose results are kept, and what it takes to read and cancel."""
+    producer, admin = direct
+    marker = subjects.work("iris", "blue", "queued")
+
+    assert await passes(producer, admin, subject, marker)
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        subjects.work("iris", "blue", "interactive"),
+        subjects.work("iris", "blue", "shadow"),
+        subjects.work("iris", "green", "queued"),
+        subjects.work("other", "blue", "queued"),
+        subjects.invoke("iris"),
+        subjects.enqueue("iris"),
+        subjects.abandon("iris"),
+    ],
+)
+async def test_a_producer_of_a_deployment_may_not_publish(direct, subject):
+    """To another deployment, nor where the split decides, nor where gateways are answered."""
+    producer, admin = direct
+
+    assert not await passes(producer, admin, subject, subjects.work("iris", "blue", "queued"))
 
 
 async def test_a_producer_reads_results_of_its_endpoint(both):

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from mesh import streams, subjects, wire
+from mesh.figures import ServiceTime
 
 
 async def tell(mesh, waiting, **changes):
@@ -13,7 +14,7 @@ async def tell(mesh, waiting, **changes):
         "lanes": {"interactive": waiting},
         "ready": 1,
         "slots": 4,
-        "service": wire.ServiceTime(mean_s=0.02, slot_s=0.02, answered=9),
+        "service": ServiceTime(mean_s=0.02, slot_s=0.02, answered=9),
         "gateways": 1,
     }
     depth = wire.Depth(endpoint=mesh.endpoint, deployment="blue", **known | changes)

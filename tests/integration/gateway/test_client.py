@@ -122,7 +122,8 @@ async def test_full_queue_is_raised(mesh, client):
 async def test_submitted_request_has_a_result(mesh, client):
     """Its id is there once it is safe; its result when it is done."""
     worker = await mesh.work("blue", lambda message: None, lane="queued")
-    request_id = await client.submit(mesh.endpoint, {"data": 1}, timeout_s=60)
+    job = await client.submit(mesh.endpoint, {"data": 1}, timeout_s=60)
+    request_id = job.id
     await worker.arrived.wait()
     assert worker.seen[0].headers[wire.REQUEST_ID] == request_id
     assert worker.seen[0].data == b'{"data":1}'
@@ -140,7 +141,7 @@ async def test_submitted_request_has_a_result(mesh, client):
 async def test_result_may_be_waited_for(mesh, client):
     """Whoever waits has it when it is there."""
     worker = await mesh.work("blue", lambda message: None, lane="queued")
-    request_id = await client.submit(mesh.endpoint, 1)
+    request_id = (await client.submit(mesh.endpoint, 1)).id
     await worker.arrived.wait()
     waiting = asyncio.create_task(client.result(mesh.endpoint, request_id, wait_s=8))
     await mesh.bus.flush()

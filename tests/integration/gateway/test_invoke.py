@@ -101,6 +101,49 @@ async def test_deadline_is_the_producers_wish(mesh, producer, name):
     assert (told.headers[wire.STATUS], told.headers[wire.ERROR]) == ("408", "deadline_exceeded")
 
 
+async def test_full_queue_says_when_to_ask_again(mesh, producer):
+    """429 as over HTTP, with its `Retry-After`."""
+    await mesh.deploy("small", max_messages=1)
+    await mesh.traffic(small=100)
+    producer.publish(subjects.invoke(mesh.endpoint), b"{}", "_INBOX.first")
+
+    told = await producer.request(subjects.invoke(mesh.endpoint), b"{}")
+
+    assert (told.headers[wire.STATUS], told.headers[wire.ERROR]) == ("429", "queue_full")
+    assert int(told.headers["Retry-After"]) >= 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "refused", "named"),
+    [
+        pytest.param({"Mesh_Method": "PUT"}, ("400", "invalid_request"), "'PUT'", id="method"),
+        pytest.param({"Mesh_Path": "/metrics"}, ("404", "not_found"), "/metrics", id="path"),
+        pytest.param(
+            {"azureml_model_deployment": "red"}, ("404", "not_found"), "deployment", id="deployment"
+        ),
+    ],
+)
+async def test_refusal_says_why(mesh, producer, headers, refused, named):
+    """By status, code and a message that names what is wrong."""
+    told = await producer.request(subjects.invoke(mesh.endpoint), b"{}", **headers)
+
+    assert (told.headers[wire.STATUS], told.headers[wire.ERROR]) == refused
+    assert named in told.body.decode()
+
+
+async def test_failed_deployment_says_when_to_ask_again(mesh, producer):
+    """503 at once."""
+    depth = wire.Depth(endpoint=mesh.endpoint, deployment="blue", lanes={}, failed="broken")
+    await mesh.bus.publish(subjects.depth(mesh.endpoint, "blue"), wire.encode(depth))
+    while not mesh.gateway._routes.by_name[mesh.endpoint].targets["blue"].failed:
+        await mesh.bus.flush()
+
+    told = await producer.request(subjects.invoke(mesh.endpoint), b"{}")
+
+    assert (told.headers[wire.STATUS], told.headers[wire.ERROR]) == ("503", "no_worker")
+    assert int(told.headers["Retry-After"]) >= 1
+
+
 async def test_error_of_the_model_is_424(mesh, producer):
     """The model's own status is in a header, its body unchanged."""
     headers = {wire.STATUS: "418", wire.ERROR: "model_error", wire.CONTENT_TYPE: "text/plain"}

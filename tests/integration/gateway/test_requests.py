@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from mesh import jobs, streams, subjects, wire
+from mesh.figures import ServiceTime
 from mesh.records import JobRun
 
 AUTH = {"authorization": "Bearer secret"}
@@ -60,7 +61,7 @@ async def test_the_wait_is_estimated_from_what_the_queue_is_known_to_do(mesh):
         lanes={},
         ready=1,
         slots=2,
-        service=wire.ServiceTime(mean_s=0.5, answered=9),
+        service=ServiceTime(mean_s=0.5, answered=9),
     )
     await mesh.bus.publish(subjects.depth(mesh.endpoint, "blue"), wire.encode(depth))
 

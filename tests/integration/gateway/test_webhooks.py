@@ -137,15 +137,26 @@ async def test_what_cannot_be_told_is_given_up(mesh, receiver, monkeypatch, stat
 
     await finish(mesh, "r1", receiver.url)
 
-    letter = None
-    while letter is None:
-        message = await streams.last_message(
-            mesh.bus, subjects.DEAD_STREAM, subjects.dead(mesh.endpoint, "-")
-        )
-        letter = wire.decode(message.data, DeadLetter) if message else None
+    letter = await dead_letter(mesh)
     assert (letter.kind, letter.request_id, letter.attempts) == ("webhook", "r1", calls)
     assert f"status {statuses[-1]}" in letter.reason
     assert receiver.calls.qsize() == calls
+
+
+async def test_a_host_that_is_not_named_is_never_called(mesh):
+    """Whoever wrote the URL: a producer of a lane may say anything to its worker."""
+    await finish(mesh, "r1", "http://localhost:1/")
+
+    letter = await dead_letter(mesh)
+    assert (letter.attempts, "webhook_hosts" in letter.reason) == (1, True)
+
+
+async def dead_letter(mesh):
+    """Wait for what was given up; the broker's answers are the clock."""
+    subject = subjects.dead(mesh.endpoint, "-")
+    while (message := await streams.last_message(mesh.bus, subjects.DEAD_STREAM, subject)) is None:
+        pass
+    return wire.decode(message.data, DeadLetter)
 
 
 async def test_webhooks_are_off_unless_hosts_are_named(nats_url, open_mesh):

@@ -9,11 +9,12 @@ import pytest
 from mesh import subjects, wire
 from mesh.api import Credentials, DeploymentPut, EndpointPut, EndpointView, StatusView
 from mesh.bus import Bucket
+from mesh.figures import GpuFigures
 from mesh.gpus import Gpu, Gpus
 from mesh.records import AuthRecord
 from mesh.spec.endpoint import EndpointSpec
 from mesh.streams import stream_info
-from mesh.wire import GpuFigures, WorkerHeartbeat
+from mesh.wire import WorkerHeartbeat
 from scaler.launchers.ledger import Ledger
 from tests.integration.scaler.conftest import FakeGateway, deployment
 

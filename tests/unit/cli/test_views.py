@@ -16,8 +16,8 @@ from mesh.cli.views import (
     progress_text,
     size_text,
 )
+from mesh.figures import GpuFigures
 from mesh.records import Artifact
-from mesh.wire import GpuFigures
 
 URI = "http://127.0.0.1:8080/endpoints/iris/score"
 

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from gateway.admission import Forecast, retry_after
 from mesh.errors import CapacityError
-from mesh.wire import Depth, ServiceTime
+from mesh.figures import ServiceTime
+from mesh.wire import Depth
 
 NOW_S = 100.0
 

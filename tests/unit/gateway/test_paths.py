@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway import paths
+from mesh import v2
 from mesh.errors import RequestError
 
 
@@ -45,8 +46,8 @@ def test_model_is_asked_two_kinds_of_path(path, is_scoring):
 @pytest.mark.parametrize("path", ["/v2", "/v2?a=b", "/v2/health/live", "/v2/"])
 def test_v2_is_told_from_score(path):
     """The query does not count."""
-    assert paths.is_v2(path)
-    assert not paths.is_v2("/score?x=/v2/")
+    assert v2.is_v2(path)
+    assert not v2.is_v2("/score?x=/v2/")
 
 
 @pytest.mark.parametrize(
@@ -54,12 +55,12 @@ def test_v2_is_told_from_score(path):
     [
         *("/v2", "/v2/health/ready", "/v2/models/a-b_c.d~e/versions/1/infer"),
         *("/v2/models/my%20model/ready", "/v2/models/%C3%A9", "/v2/models/...", "/v2/models/%25"),
-        *("/v2?", "/v2/models/a?b=c&d=/e?%20", "/v2/" + "x" * (paths.PATH_CHARS - 4)),
+        *("/v2?", "/v2/models/a?b=c&d=/e?%20", "/v2/" + "x" * (v2.PATH_CHARS - 4)),
     ],
 )
 def test_path_in_order_passes(path):
     """Segments of what a URL may hold, percent-encoded where it may not."""
-    paths.check_v2(path)
+    v2.check_v2(path)
 
 
 @pytest.mark.parametrize(
@@ -77,10 +78,10 @@ def test_path_in_order_passes(path):
         ),
         *("/v2/a%2Fb", "/v2/a%5cb", "/v2/a%00", "/v2/a%0d%0A", "/v2/a\\b", "/v2/a b", "/v2/a%7f"),
         *("/v2/%", "/v2/%zz", "/v2/%2", "/v2/é", "/v2/a?%", "/v2/a?b#c", "/v2/a\n", "/v2/a?\n"),
-        "/v2/" + "x" * (paths.PATH_CHARS - 3),
+        "/v2/" + "x" * (v2.PATH_CHARS - 3),
     ],
 )
 def test_path_that_two_readers_may_take_for_two_is_refused(path):
     """Dots, empty segments, hidden slashes, broken encodings and endless paths are 400."""
     with pytest.raises(RequestError):
-        paths.check_v2(path)
+        v2.check_v2(path)

@@ -2,8 +2,9 @@
 
 import pytest
 
+from mesh.figures import ServiceTime
 from mesh.subjects import WorkerAddress
-from mesh.wire import ServiceTime, WorkerHeartbeat
+from mesh.wire import WorkerHeartbeat
 from scaler.fleet import FORGET_S, FRESH_S, WARM_S, Fleet, combined
 from scaler.launchers import Running
 

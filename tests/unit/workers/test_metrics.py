@@ -5,10 +5,11 @@ from types import SimpleNamespace
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from mesh.figures import GpuFigures
 from mesh.records import DeploymentRecord
 from mesh.spec.deployment import DeploymentSpec
 from mesh.subjects import WorkerAddress
-from mesh.wire import GpuFigures, WorkerHeartbeat
+from mesh.wire import WorkerHeartbeat
 from workers.instance import Instance
 from workers.metrics import WorkerCollector
 from workers.tally import WorkerTally
