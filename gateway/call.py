@@ -16,6 +16,7 @@ from gateway.meters import Meters
 from gateway.paths import PREFIX, SCORE, V2, check_v2, is_v2, read
 from gateway.pending import Entry, Sink
 from gateway.routes import Mirror, Route, Target, timing_fields
+from gateway.terms import WISH_MS, WISH_S
 from mesh import wire
 from mesh.deadline import shorter_timeout_s
 from mesh.errors import NotFoundError, NoWorkerError
@@ -23,8 +24,6 @@ from mesh.errors import NotFoundError, NoWorkerError
 DEPLOYMENT: Final = b"azureml-model-deployment"
 ROUTING_KEY: Final = b"mesh-routing-key"
 CLIENT_ID: Final = b"x-ms-client-request-id"
-WISH_MS: Final = b"x-ms-request-timeout-ms"
-WISH_S: Final = b"request-timeout"
 TRACEPARENT: Final = b"traceparent"
 CONTENT_TYPE: Final = b"content-type"
 # What a v2 body cannot be read without: they travel first, and whether headers are read or not.
@@ -36,10 +35,10 @@ Headers = list[tuple[bytes, bytes]]
 
 _CLIENT_ID: Final = re.compile(rb"[A-Za-z0-9_-]+")
 _TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}(-[0-9a-f]{2,32}){3,8}")
-_HOP_BY_HOP: Final = frozenset(
+HOP_BY_HOP: Final = frozenset(
     b"connection keep-alive proxy-connection te trailer transfer-encoding upgrade expect".split()
 )
-_SECRET: Final = frozenset(b"authorization proxy-authorization cookie".split())
+SECRET: Final = frozenset(b"authorization proxy-authorization cookie".split())
 
 
 def new_request_id() -> str:
@@ -204,7 +203,7 @@ def caller_headers(header_list: Headers) -> str:
     kept: list[tuple[str, str]] = []
     size = 2
     for name, value in header_list:
-        if name in _HOP_BY_HOP or name in _SECRET or name.startswith((b"mesh-", b"nats-")):
+        if name in HOP_BY_HOP or name in SECRET or name.startswith((b"mesh-", b"nats-")):
             continue
         pair = (name.decode("latin-1"), value.decode("latin-1"))
         size += len(json.dumps(pair)) + 2

@@ -19,8 +19,9 @@ from gateway import lanes
 from gateway.call import DEPLOYMENT, check_path, choose, path_of
 from gateway.exchange import Handler
 from gateway.intake import Enqueued, Intake
-from gateway.invocation import Invocation
+from gateway.invocation import Invocation, header_list
 from gateway.routes import Route, RouteTable, Target
+from gateway.terms import WISH_MS, Allowed, Terms, read_terms, webhook_of
 from mesh import jobs, subjects, wire
 from mesh.backoff import backoff_s
 from mesh.bus import Bus, Outlet
@@ -35,7 +36,6 @@ from mesh.errors import (
     RequestError,
 )
 from mesh.records import JobRecord
-from mesh.subjects import Lane
 
 log = logging.getLogger("gateway.ingress")
 
@@ -52,9 +52,24 @@ class Order(NamedTuple):
     request_id: str
     route: Route
     invocation: Invocation
-    lane: Lane
-    timeout_s: float
-    left_s: float
+    terms: Terms
+    waited_s: float
+
+    @property
+    def left_s(self) -> float:
+        """How long it may still wait."""
+        return self.terms.timeout_s - self.waited_s
+
+    @property
+    def early_s(self) -> float:
+        """How long it must still wait."""
+        return self.terms.delay_s - self.waited_s
+
+    @property
+    def due_at_s(self) -> float:
+        """From when on it may run (Unix time), 0 if it may from the start."""
+        delay_s = self.terms.delay_s
+        return self.enqueued.stamped_ns / NS + delay_s if delay_s else 0.0
 
 
 class Noted(NamedTuple):
@@ -68,28 +83,16 @@ class NoTrafficError(CapacityError):
     """No deployment of the endpoint has traffic."""
 
 
+class NotDueError(CapacityError):
+    """The request must not run yet."""
+
+
 def id_of(headers: Mapping[str, str], seq: int) -> str:
     """Return the request's id: the producer's own if it is one, else made of its number."""
     for name in (wire.REQUEST_ID, wire.MSG_ID):
         if subjects.is_request_id(headers.get(name, "")):
             return headers[name]
     return subjects.ingress_id(seq)
-
-
-def timeout_of(headers: Mapping[str, str], waits: lanes.Waits) -> float:
-    """Return how long the request may wait.
-
-    Raises:
-        RequestError: it asks for what cannot be had.
-    """
-    text = headers.get(wire.TIMEOUT_MS)
-    if text is None:
-        return waits.default_s
-    longest_ms = int(waits.longest_s * 1000)
-    is_number = text.isascii() and text.isdecimal() and len(text) <= TIMEOUT_DIGITS
-    if not (is_number and 1 <= int(text) <= longest_ms):
-        raise RequestError(f"{wire.TIMEOUT_MS}: {text!r}: expected 1 to {longest_ms} milliseconds")
-    return int(text) / 1000
 
 
 def is_for(record: JobRecord, seq: int) -> bool:
@@ -101,19 +104,37 @@ def is_for(record: JobRecord, seq: int) -> bool:
     return record.ingress_seq == seq or not (record.ingress_seq or record.deployment)
 
 
+def wished_ms(text: str, longest_s: float) -> int:
+    """Return the milliseconds that a producer says a request may wait.
+
+    Raises:
+        RequestError: it asks for what cannot be had.
+    """
+    longest_ms = int(longest_s * 1000)
+    is_number = text.isascii() and text.isdecimal() and len(text) <= TIMEOUT_DIGITS
+    if not (is_number and 1 <= int(text) <= longest_ms):
+        raise RequestError(f"{wire.TIMEOUT_MS}: {text!r}: expected 1 to {longest_ms} milliseconds")
+    return int(text)
+
+
 class Ingress:
     """Routes enqueued requests. `outcomes` counts what became of them."""
 
     def __init__(
-        self, bus: Bus, routes: RouteTable, handler: Handler, outlet: Outlet, waits: lanes.Waits
+        self,
+        bus: Bus,
+        routes: RouteTable,
+        handler: Handler,
+        outlet: Outlet,
+        allowed: Allowed,
     ) -> None:
-        self.outcomes = {"queued": 0, "repeated": 0, "retried": 0, "failed": 0}
-        self.intake = Intake(bus, self.settle)
+        self.outcomes = dict.fromkeys(("queued", "repeated", "retried", "delayed", "failed"), 0)
+        self.intake = Intake(bus, subjects.INGRESS_STREAM, self.settle)
         self._bus = bus
         self._routes = routes
         self._handler = handler
         self._outlet = outlet
-        self._waits = waits
+        self._allowed = allowed
         self._now = asyncio.get_running_loop().time
 
     def __repr__(self) -> str:
@@ -124,6 +145,10 @@ class Ingress:
         request_id = id_of(enqueued.message.headers or {}, enqueued.seq)
         try:
             outcome = await self._settle(enqueued, request_id)
+        except NotDueError as exc:
+            self.outcomes["delayed"] += 1
+            self._hand_back(enqueued, float(str(exc.context["early_s"])))
+            return
         except MeshError as exc:
             log.info("ingress.retry request=%s %s", request_id, exc)
             self._retry(enqueued)
@@ -146,26 +171,42 @@ class Ingress:
         except ConflictError:
             raise
         except (RequestError, DeadlineExceededError) as exc:
-            body, headers = jobs.failure(exc)
-            await jobs.keep_result(self._bus, enqueued.endpoint, request_id, body, headers)
+            webhook = self._webhook(enqueued)
+            result = jobs.failure(exc)
+            await jobs.finish(self._bus, enqueued.endpoint, request_id, result, webhook)
             return "failed"
+
+    def _webhook(self, enqueued: Enqueued) -> str:
+        """Who is told that a request has failed: nobody, if that is what is wrong with it."""
+        try:
+            headers = dict(header_list(enqueued.message.headers or {}))
+            return webhook_of(headers, self._allowed.hosts)
+        except RequestError:
+            return ""
 
     def _read(self, enqueued: Enqueued, request_id: str) -> Order:
         route = self._routes.by_name.get(enqueued.endpoint)
         if route is None:
             raise NotFoundError(f"no such endpoint: {enqueued.endpoint}")
         message, now_s = enqueued.message, self._now()
-        timeout_s = timeout_of(message.headers or {}, self._waits)
-        left_s = self.intake.clock.local_s(enqueued.stamped_ns, now_s) + timeout_s - now_s
-        if left_s <= 0:
+        invocation = Invocation(message, route, self._handler, now_s)
+        terms = self._terms(enqueued, invocation.headers)
+        waited_s = now_s - self.intake.clock.local_s(enqueued.stamped_ns, now_s)
+        if waited_s >= terms.timeout_s:
             raise DeadlineExceededError("it could not be queued within its time limit")
         limit = self._handler.max_body_bytes
         if len(message.data) > limit:
             raise PayloadTooLargeError(f"the body is larger than {limit} bytes")
-        invocation = Invocation(message, route, self._handler, now_s)
         invocation.feed(message.data)
-        lane = lanes.lane_of(invocation.headers)
-        return Order(enqueued, request_id, route, invocation, lane, timeout_s, left_s)
+        return Order(enqueued, request_id, route, invocation, terms, waited_s)
+
+    def _terms(self, enqueued: Enqueued, headers: dict[bytes, bytes]) -> Terms:
+        """Read what a producer asks for; its times count from when the stream took the message."""
+        timeout_ms = (enqueued.message.headers or {}).get(wire.TIMEOUT_MS)
+        if timeout_ms is not None:
+            wish_ms = wished_ms(timeout_ms, self._allowed.longest_s)
+            headers = headers | {WISH_MS: str(wish_ms).encode()}
+        return read_terms(headers, enqueued.stamped_ns / NS, self._allowed)
 
     async def _queue(self, order: Order) -> str:
         endpoint, request_id = order.route.endpoint, order.request_id
@@ -176,13 +217,16 @@ class Ingress:
             return "repeated"
         if known is not None and known.record.seq:
             return "queued"  # whoever put it there ended before the acknowledgement
-        target = self._target(order, known)
+        target = None if order.early_s > 0 else self._target(order, known)
         if target is not None:
             check_path(target, path_of(order.invocation))
         noted = await self._note(order, known, target)
+        if order.early_s > 0:
+            raise NotDueError(early_s=order.early_s)
         if target is None:
             raise NoTrafficError
-        place = lanes.Place(target, order.lane, order.left_s)
+        terms = order.terms
+        place = lanes.Place(target, terms.lane, order.left_s, terms.webhook)
         seq = await lanes.put(self._bus, place, order.invocation, request_id)
         record = replace(noted.record, seq=seq)
         # If somebody has written meanwhile, that is newer.
@@ -214,8 +258,11 @@ class Ingress:
         record = JobRecord(
             deployment=target.deployment if target else "",
             ingress_seq=order.enqueued.seq,
-            timeout_s=order.timeout_s,
-            lane=order.lane,
+            timeout_s=order.terms.timeout_s,
+            lane=order.terms.lane,
+            due_at_s=order.due_at_s,
+            webhook=order.terms.webhook,
+            submitted_at_s=order.enqueued.stamped_ns / NS,
         )
         if known is not None and known.record == record:
             return Noted(record, known.seq)
@@ -228,7 +275,10 @@ class Ingress:
 
     def _retry(self, enqueued: Enqueued) -> None:
         self.outcomes["retried"] += 1
-        delay_s = backoff_s(enqueued.delivered, *RETRY_S)
+        self._hand_back(enqueued, backoff_s(enqueued.delivered, *RETRY_S))
+
+    def _hand_back(self, enqueued: Enqueued, delay_s: float) -> None:
+        """Have a message delivered again later; it holds nobody up."""
         self._post(enqueued, b"-NAK " + json.dumps({"delay": int(delay_s * NS)}).encode())
 
     def _post(self, enqueued: Enqueued, body: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Pulling what direct producers have enqueued: one pull at a time, the next when all is settled.
+"""Pulling from a stream that all gateways share: one pull at a time, as much as there is room for.
 
 What is pulled and never settled, because this gateway ended, comes again to another one after the
 acknowledgement wait. Ring: adapter.
@@ -30,11 +30,10 @@ SILENCE_S: Final = 2.5 * HEARTBEAT_S
 RETRY_S: Final = 0.25
 CLOCK_S: Final = 30.0
 QUIET: Final = ("404", "408")  # a pull that has run out: no reason to wait before the next
-NEXT: Final = f"$JS.API.CONSUMER.MSG.NEXT.{subjects.INGRESS_STREAM}.{subjects.INGRESS_CONSUMER}"
 
 
 class Enqueued(NamedTuple):
-    """A request as a producer left it, and what its acknowledgement subject says of it."""
+    """A message as it was left there, and what its acknowledgement subject says of it."""
 
     message: Message
     delivered: int
@@ -54,10 +53,14 @@ def read_enqueued(message: Message) -> Enqueued:
 
 
 class Intake:
-    """Hands each enqueued request to `settle`, many at once; `clock` is the broker's."""
+    """Hands each message to `settle`, many at once; `clock` is the broker's."""
 
-    def __init__(self, bus: Bus, settle: Callable[[Enqueued], Awaitable[None]]) -> None:
+    def __init__(
+        self, bus: Bus, stream: str, settle: Callable[[Enqueued], Awaitable[None]]
+    ) -> None:
         self.clock = BrokerClock()
+        self._stream = stream
+        self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{subjects.GATEWAYS_CONSUMER}"
         self._bus = bus
         self._settle = settle
         self._arrived: asyncio.Queue[Message] = asyncio.Queue()
@@ -70,7 +73,7 @@ class Intake:
         self._loop = asyncio.get_running_loop()
 
     def __repr__(self) -> str:
-        return f"<Intake settling={len(self._settling)}>"
+        return f"<Intake {self._stream} settling={len(self._settling)}>"
 
     async def open(self) -> None:
         """Pull from now on."""
@@ -105,14 +108,14 @@ class Intake:
                 code = "503"
             if code not in QUIET:
                 await asyncio.sleep(RETRY_S)
-            while self._settling:
-                await asyncio.wait(self._settling)
+            while len(self._settling) >= BATCH:
+                await asyncio.wait(self._settling, return_when=asyncio.FIRST_COMPLETED)
 
     async def _keep_clock(self) -> None:
         before_s = self._loop.time()
         if before_s - self._clock_at_s < CLOCK_S:
             return
-        info = await consumer_info(self._bus, subjects.INGRESS_STREAM, subjects.INGRESS_CONSUMER)
+        info = await consumer_info(self._bus, self._stream, subjects.GATEWAYS_CONSUMER)
         after_s = self._loop.time()
         if info is not None:
             broker_s = parse_broker_time(info["ts"])
@@ -122,14 +125,14 @@ class Intake:
     async def _pull(self) -> str:
         """Take a batch; return the status it ended with: 408 if it was full, or swallowed."""
         self._number += 1
+        left = BATCH - len(self._settling)
         request = {
-            "batch": BATCH,
+            "batch": left,
             "expires": int(EXPIRES_S * NS),
             "idle_heartbeat": int(HEARTBEAT_S * NS),
         }
         reply = f"{self._inbox}.{self._number}"
-        await self._bus.publish(NEXT, json.dumps(request).encode(), reply=reply)
-        left = BATCH
+        await self._bus.publish(self._next, json.dumps(request).encode(), reply=reply)
         while left:
             try:
                 async with asyncio.timeout(SILENCE_S):

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from gateway.call import WISH_MS, Call
+from gateway.call import Call
 from gateway.edge import Response
 from gateway.exchange import Exchange, Handler
 from gateway.paths import SCORE, read
 from gateway.routes import Route
+from gateway.terms import WISH_MS
 from mesh import wire
 from mesh.bus import Message
 from mesh.errors import BackendError, NotFoundError, RequestError

@@ -5,47 +5,29 @@ Ring: adapter.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-from gateway.call import WISH_MS, WISH_S, path_of, request_fields
+from gateway.call import path_of, request_fields
 from gateway.exchange import Exchange
 from gateway.pending import QUEUE_FULL
 from gateway.routes import Target
 from mesh import subjects, wire
 from mesh.bus import ApiError, Bus
-from mesh.deadline import shorter_timeout_s
-from mesh.errors import QueueFullError, RequestError
-from mesh.settings import GatewaySettings
+from mesh.errors import QueueFullError
 from mesh.streams import store
 from mesh.subjects import Lane
 
-PRIORITY: Final = wire.PRIORITY.lower().encode()
-NORMAL: Final = b"normal"
-PRIORITIES: Final[dict[str, Lane]] = {"normal": "queued", "low": "background"}
-LONGEST_S: Final = 86_400.0
-
-
-class Waits(NamedTuple):
-    """How long a queued request may wait: one that says nothing, and any."""
-
-    default_s: float
-    longest_s: float
-
-    @classmethod
-    def of(cls, settings: GatewaySettings) -> Waits:
-        """Return what is set: nothing waits for longer than something is known of it."""
-        longest_s = min(LONGEST_S, settings.result_ttl_s)
-        return cls(min(settings.queued_timeout_s, longest_s), longest_s)
-
 
 class Place(NamedTuple):
-    """Where a request is queued: a deployment, a lane of it, and how long it may wait there."""
+    """Where a request is queued: a deployment, a lane of it, and how long it may wait there.
+
+    `webhook` is who is told of its end.
+    """
 
     target: Target
     lane: Lane
     timeout_s: float
+    webhook: str = ""
 
 
 async def put(bus: Bus, place: Place, exchange: Exchange, request_id: str) -> int:
@@ -63,6 +45,8 @@ async def put(bus: Bus, place: Place, exchange: Exchange, request_id: str) -> in
         wire.MSG_ID: request_id,
         wire.TIMEOUT_MS: str(max(1, round(place.timeout_s * 1000))),
     }
+    if place.webhook:
+        headers[wire.WEBHOOK] = place.webhook
     target = place.target
     lines = request_fields(exchange, path_of(exchange), target).split("\r\n")
     headers |= dict(line.split(": ", 1) for line in lines if line)
@@ -74,25 +58,3 @@ async def put(bus: Bus, place: Place, exchange: Exchange, request_id: str) -> in
             raise QueueFullError from exc
         raise
     return int(ack["seq"])
-
-
-def lane_of(headers: Mapping[bytes, bytes]) -> Lane:
-    """Return the lane for the priority that a caller asks for.
-
-    Raises:
-        RequestError: there is no such priority.
-    """
-    priority = headers.get(PRIORITY, NORMAL).decode("latin-1")
-    lane = PRIORITIES.get(priority)
-    if lane is None:
-        raise RequestError(f"{wire.PRIORITY}: {priority!r}: expected {' or '.join(PRIORITIES)}")
-    return lane
-
-
-def wished_timeout_s(headers: dict[bytes, bytes], waits: Waits) -> float:
-    """Return how long a request that came over HTTP may wait: its own wish, up to the longest."""
-    if WISH_MS not in headers and WISH_S not in headers:
-        return waits.default_s
-    wish_ms, wish_s = headers.get(WISH_MS, b""), headers.get(WISH_S, b"")
-    wish = shorter_timeout_s(math.inf, wish_ms.decode("latin-1"), wish_s.decode("latin-1"))
-    return waits.default_s if wish == math.inf else min(wish, waits.longest_s)

@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from gateway.admission import Forecast
 from gateway.meters import Meters
 from gateway.paths import PREFIX, SCORE, read
 from mesh import subjects, wire
@@ -40,8 +41,8 @@ class Target:
     """A deployment as the hot path needs it: everything that can be, ready-made."""
 
     __slots__ = (
-        "deployment", "depth", "endpoint", "failed", "failed_until_s", "fields", "has_v2_body",
-        "lane_shadow", "lane_work", "meters", "read_headers", "reply_prefix",
+        "deployment", "depth", "endpoint", "failed", "failed_until_s", "fields", "forecast",
+        "has_v2_body", "lane_shadow", "lane_work", "meters", "read_headers", "reply_prefix",
         "speaks_v2", "stream", "timeout_s",
     )  # fmt: skip
 
@@ -63,6 +64,7 @@ class Target:
         self.failed = ""
         self.failed_until_s = 0.0
         self.depth: wire.Depth | None = None
+        self.forecast = Forecast(deployment, record.spec.mesh.admission)
 
     def __repr__(self) -> str:
         return f"<Target {self.endpoint}/{self.deployment}>"
@@ -85,12 +87,13 @@ class Mirror:
 class Route:
     """An endpoint: who may call it (nobody, without digests) and where its requests go."""
 
-    __slots__ = ("digests", "endpoint", "mirror", "path", "split", "targets")
+    __slots__ = ("digests", "endpoint", "mirror", "path", "split", "targets", "webhook_secret")
 
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
         self.path = b"%b%b%b" % (PREFIX, endpoint.encode(), SCORE.encode())
         self.digests: tuple[bytes, ...] = ()
+        self.webhook_secret = ""
         self.targets: dict[str, Target] = {}
         self.split: Split | None = None
         self.mirror: Mirror | None = None
@@ -116,7 +119,7 @@ class RouteTable:
         self._phase = phase
         self._endpoints: dict[str, EndpointRecord] = {}
         self._deployments: dict[str, dict[str, DeploymentRecord]] = {}
-        self._digests: dict[str, tuple[bytes, ...]] = {}
+        self._auth: dict[str, AuthRecord] = {}
         self.by_path: dict[bytes, Route] = {}
         self.by_name: dict[str, Route] = {}
         self._by_host: dict[bytes, Route] = {}  # host names know no capitals
@@ -133,9 +136,7 @@ class RouteTable:
             records = self._deployments.setdefault(names[0], {})
             self._put(records, names[1], _decode(key, value, DeploymentRecord))
         elif kind == "auth" and len(names) == 1:
-            auth = _decode(key, value, AuthRecord)
-            digests = tuple(map(bytes.fromhex, auth.digests)) if auth else None
-            self._put(self._digests, names[0], digests)
+            self._put(self._auth, names[0], _decode(key, value, AuthRecord))
         else:
             return
         self._rebuild(names[0])
@@ -156,7 +157,9 @@ class RouteTable:
                 self._by_host.pop(endpoint.lower().encode(), None)
             return
         route = Route(endpoint)
-        route.digests = self._digests.get(endpoint, ())
+        if (auth := self._auth.get(endpoint)) is not None:
+            route.digests = tuple(map(bytes.fromhex, auth.digests))
+            route.webhook_secret = auth.webhook_secret
         route.targets = self._targets(endpoint, old)
         route.split = self._split(record, route.targets, old)
         route.mirror = self._mirror(record, route.targets, old)
@@ -173,6 +176,8 @@ class RouteTable:
             if known is not None:
                 target.failed, target.failed_until_s = known.failed, known.failed_until_s
                 target.depth = known.depth
+                if known.forecast.admission == target.forecast.admission:
+                    target.forecast = known.forecast
             targets[name] = target
         return targets
 
@@ -207,6 +212,7 @@ class RouteTable:
             target.failed = depth.failed if depth.ready == 0 else ""
             target.failed_until_s = now_s + DEPTH_VALID_S
             target.depth = depth
+            target.forecast.hear(depth, now_s)
 
     def search(self, url: bytes, host: bytes) -> Route | None:
         """Find the route of a URL that is not in `by_path`: v2, a query, a host of its own."""

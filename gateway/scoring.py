@@ -24,7 +24,7 @@ from gateway.shadow import Shadows
 from gateway.submission import PREFER, Submissions, prefers_async
 from gateway.withdrawal import Withdrawals
 from mesh.bus import Outlet
-from mesh.errors import BusError, BusTimeoutError, DeadlineExceededError, MeshError
+from mesh.errors import BusError, BusTimeoutError, DeadlineExceededError, MeshError, QueueFullError
 
 METHODS: Final = frozenset((b"POST", b"GET"))
 EARLY_BYTES: Final = 64 * 1024
@@ -79,9 +79,12 @@ class Scoring:
             call.aim(*choose(route, headers))
             if call.path != SCORE:
                 check_path(call.target, call.path)
-            check_alive(call.target, self._now())
+            now_s = self._now()
+            check_alive(call.target, now_s)
             if not self._outlet.is_connected:
                 raise BusError("the broker is away")
+            if PREFER not in headers or not prefers_async(headers[PREFER]):
+                call.target.forecast.check(call.timeout_s, now_s)
         except MeshError as error:
             self._refuse(call, error)
             return False
@@ -102,6 +105,7 @@ class Scoring:
             return
         call.is_out = True
         call.meters.accepted += 1
+        call.target.forecast.admitted += 1
         self._pending.add(call, self._now() + call.timeout_s)
 
     def reject(self, exchange: Exchange, error: MeshError) -> None:
@@ -146,6 +150,9 @@ class Scoring:
             and entry.timeout_s >= UNCONFIRMED_S
         ):
             error = BusTimeoutError("the queue did not confirm the request")
+        elif isinstance(error, QueueFullError):
+            after_s = entry.target.forecast.retry_after_s(self._now())
+            error = QueueFullError(retry_after_s=after_s)
         self._refuse(entry, error)
 
     def _submitted(self, call: Call, response: Response) -> None:

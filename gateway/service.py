@@ -17,7 +17,6 @@ from gateway.cors import Cors
 from gateway.heartbeat import Heartbeat
 from gateway.ingress import Ingress
 from gateway.invoke import Invocations
-from gateway.lanes import Waits
 from gateway.ledger import Ledger
 from gateway.meters import MeterBook
 from gateway.metrics import Counts, GatewayCollector
@@ -28,7 +27,9 @@ from gateway.routes import RouteTable
 from gateway.scoring import Parts, Scoring
 from gateway.server import HttpServer
 from gateway.submission import Submissions
+from gateway.terms import Allowed
 from gateway.traffic import TrafficLog
+from gateway.webhooks import Webhooks
 from mesh import lifecycle, metrics, subjects, wire
 from mesh.address import family_of, host_and_port, seen_from_afar
 from mesh.bus import Bus, Inlet, Message, Outlet
@@ -60,11 +61,12 @@ class Gateway:
         self._server: HttpServer | None = None
         self._cors = Cors(settings.cors_origins)
         self._results = Results(bus, self._routes, self._cors)
-        waits = Waits.of(settings)
-        self._submissions = Submissions(bus, waits)
+        allowed = Allowed.of(settings)
+        self._submissions = Submissions(bus, allowed)
         self._scoring = self._serve_scoring()
         self._invocations = Invocations(bus, self._routes, self._scoring, self._outlet)
-        self._ingress = Ingress(bus, self._routes, self._scoring, self._outlet, waits)
+        self._ingress = Ingress(bus, self._routes, self._scoring, self._outlet, allowed)
+        self._webhooks = Webhooks(bus, self._routes, self._outlet, settings)
         self._is_leaving = False
 
     def __repr__(self) -> str:
@@ -103,6 +105,7 @@ class Gateway:
         self._server = await HttpServer.open(sock, self._scoring, self._app())
         await self._invocations.open()
         await self._ingress.intake.open()
+        await self._webhooks.intake.open()
         self._heartbeat.start()
         log.info("gateway.ready name=%s url=%s", self.name, self.url)
 
@@ -112,7 +115,11 @@ class Gateway:
         self._heartbeat.stop()
         self._results.close()
         grace_s = self._settings.drain_timeout_s
-        closing = [self._invocations.close(grace_s), self._ingress.intake.close(grace_s)]
+        closing = [
+            self._invocations.close(grace_s),
+            self._ingress.intake.close(grace_s),
+            self._webhooks.close(grace_s),
+        ]
         if self._server is not None:
             closing.append(self._server.close(grace_s))
         late = sum(await asyncio.gather(*closing))
@@ -168,6 +175,12 @@ class Gateway:
                 "Enqueued requests by what became of them here",
                 "outcome",
                 self._ingress.outcomes,
+            ),
+            Counts(
+                "mesh_gateway_webhooks",
+                "Calls of webhooks by what became of them",
+                "outcome",
+                self._webhooks.outcomes,
             ),
         ]
 

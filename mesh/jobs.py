@@ -74,12 +74,13 @@ class JobStatus(msgspec.Struct, frozen=True, kw_only=True):
     submitted_at_s: float = 0.0
     expires_at_s: float = 0.0
     begun_at_s: float = 0.0
+    webhook: str = ""
     result: Message | None = None
 
     @property
     def has_ended(self) -> bool:
         """Whether nothing more will become of it."""
-        return self.state not in ("queued", "running")
+        return self.state not in ("delayed", "queued", "running")
 
 
 async def _store_if(bus: Bus, subject: str, body: bytes, headers: dict[str, str]) -> int:
@@ -173,7 +174,11 @@ def judge(
     if job is not None:
         record = job.record
         known |= {"deployment": record.deployment, "lane": record.lane, "seq": record.seq}
-        known |= {"submitted_at_s": job.at_s, "expires_at_s": job.at_s + record.timeout_s}
+        at_s = record.submitted_at_s or job.at_s
+        known |= {"submitted_at_s": at_s, "expires_at_s": at_s + record.timeout_s}
+        known |= {"webhook": record.webhook}
+        if now_s < record.due_at_s:
+            known["state"] = "delayed"
         if begun is None and now_s > known["expires_at_s"] + GRACE_S:
             known["state"] = "expired"
     if begun is not None:
@@ -191,6 +196,32 @@ def state_of(headers: Mapping[str, str]) -> JobState:
     """Return the state that a result's headers stand for."""
     code = headers.get(wire.ERROR, "")
     return ENDED.get(code, "failed") if code else "done"
+
+
+async def finish(
+    bus: Bus,
+    endpoint: str,
+    request_id: str,
+    result: tuple[bytes, dict[str, str]],
+    webhook: str = "",
+) -> bool:
+    """Write a request's result, and have its webhook called; False if it has a result already.
+
+    Args:
+        bus: the connection.
+        endpoint: whose request it is.
+        request_id: its id.
+        result: body and headers.
+        webhook: the URL to call, empty if there is none.
+
+    Raises:
+        BusError: it could not be written, or nobody knows.
+    """
+    is_first = await keep_result(bus, endpoint, request_id, *result)
+    if webhook:  # even if another one was first: it may have ended before it came to this
+        headers = {wire.MSG_ID: request_id}
+        await store(bus, subjects.webhook(endpoint, request_id), webhook.encode(), headers)
+    return is_first
 
 
 async def keep_result(

@@ -11,7 +11,7 @@ from typing import Final
 from mesh import subjects, wire
 from mesh.bus import Bus
 from mesh.errors import CancelledRequestError, ConflictError, NotFoundError
-from mesh.jobs import JobStatus, failure, keep_result, known
+from mesh.jobs import JobStatus, failure, finish, known
 from mesh.streams import KeptMessage, delete_message, last_message, next_message, store
 
 BROKERS: Final = "Nats-"  # headers that tell the broker something
@@ -31,7 +31,7 @@ async def cancel(bus: Bus, endpoint: str, request_id: str) -> JobStatus:
     found = await known(bus, endpoint, request_id)
     if not found.has_ended:
         body, headers = failure(CancelledRequestError())
-        if await keep_result(bus, endpoint, request_id, body, headers):
+        if await finish(bus, endpoint, request_id, (body, headers), found.webhook):
             await _stop(bus, endpoint, found)
             return found
         found = await known(bus, endpoint, request_id)

@@ -18,7 +18,7 @@ from mesh.subjects import Lane
 ProvisioningState = Literal[
     "Creating", "Deleting", "Scaling", "Updating", "Succeeded", "Failed", "Canceled"
 ]
-JobState = Literal["queued", "running", "done", "failed", "cancelled", "expired"]
+JobState = Literal["delayed", "queued", "running", "done", "failed", "cancelled", "expired"]
 
 
 class Artifact(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,8 +65,10 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A queued request that the mesh has taken on; kept on its `mesh.job` subject.
 
     `deployment` is where it was sent, empty while none has traffic; `ingress_seq` its number in the
-    stream of enqueued requests, 0 if it came over HTTP; `timeout_s` counts from the message's own
-    timestamp. `lane` and `seq` say where in the deployment's queue it is, `seq` 0 while not known.
+    stream of enqueued requests, 0 if it came over HTTP; `timeout_s` counts from when it was
+    submitted. `lane` and `seq` say where in the deployment's queue it is, `seq` 0 while not known.
+    `due_at_s` is before when it must not run (Unix time), `webhook` who is told of its end.
+    `submitted_at_s`: when it was left for the gateways, 0 if that is the record's own time.
     """
 
     deployment: str = ""
@@ -74,6 +76,9 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     timeout_s: float = 0.0
     lane: Lane = "queued"
     seq: int = 0
+    due_at_s: float = 0.0
+    webhook: str = ""
+    submitted_at_s: float = 0.0
 
 
 class JobRun(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -87,9 +92,13 @@ class JobRun(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class AuthRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """SHA-256 digests (hex) of the keys that open an endpoint. Gateways see only these."""
+    """What gateways know of an endpoint's secrets.
+
+    SHA-256 digests (hex) of the keys that open it; the secret that its webhooks are signed with.
+    """
 
     digests: list[str]
+    webhook_secret: str = ""
 
 
 class KeysRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +106,7 @@ class KeysRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     primary: str
     secondary: str
+    webhook_secret: str = ""
 
 
 class DeploymentState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -28,6 +28,7 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=64)]
 Bytes = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 SecondsOrZero = Annotated[float, msgspec.Meta(ge=0)]
+Attempts = Annotated[int, msgspec.Meta(ge=1, le=100)]
 SecondsOfADay = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 SecondsOfAMonth = Annotated[float, msgspec.Meta(ge=60, le=30 * 86_400)]
 MIB: Final = 1 << 20
@@ -83,6 +84,9 @@ class GatewaySettings(Section, frozen=True, kw_only=True):
     access_log: bool = True
     drain_timeout_s: SecondsOrZero = 30.0
     queued_timeout_s: SecondsOfADay = 3600.0
+    webhook_hosts: list[str] = []
+    webhook_timeout_s: Seconds = 10.0
+    webhook_attempts: Attempts = 12
     result_ttl_s: SecondsOfAMonth = 86_400.0
 
 

@@ -185,4 +185,8 @@ async def ensure_topology(bus: Bus, result_ttl_s: float = topology.RESULT_TTL_S)
     shared = topology.shared_streams(result_ttl_s)
     for config in (*topology.buckets(), topology.artifacts(), *shared):
         await ensure_stream(bus, config)
-    await ensure_consumer(bus, subjects.INGRESS_STREAM, topology.ingress_consumer())
+    for stream, subject, ack_wait_s in (
+        (subjects.INGRESS_STREAM, subjects.ENQUEUES, topology.INGRESS_ACK_WAIT_S),
+        (subjects.WEBHOOKS_STREAM, subjects.WEBHOOKS, topology.WEBHOOK_ACK_WAIT_S),
+    ):
+        await ensure_consumer(bus, stream, topology.gateways_consumer(subject, ack_wait_s))

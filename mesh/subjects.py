@@ -36,8 +36,9 @@ SCALE_STREAM: Final = "SCALE"
 INGRESS_STREAM: Final = "INGRESS"
 RESULTS_STREAM: Final = "RESULTS"
 JOBS_STREAM: Final = "JOBS"
+WEBHOOKS_STREAM: Final = "WEBHOOKS"
 
-INGRESS_CONSUMER: Final = "gateways"
+GATEWAYS_CONSUMER: Final = "gateways"  # of what all gateways share
 
 API_PREFIX: Final = "mesh.api"
 
@@ -47,6 +48,7 @@ INVOKES: Final = "mesh.invoke.*"
 ENQUEUES: Final = "mesh.enqueue.*"
 RESULTS: Final = "mesh.result.>"
 JOBS: Final = "mesh.job.>"
+WEBHOOKS: Final = "mesh.webhook.*.*"
 JOB_RUNS: Final = "mesh.job.*.*.run"
 WORK: Final = "mesh.work.>"
 REPLIES: Final = "mesh.reply.>"
@@ -103,6 +105,11 @@ def result(endpoint: str, request_id: str) -> str:
 def kept_request(endpoint: str, request_id: str) -> str:
     """Where a queued request that did not succeed is kept, so that it can be sent again."""
     return f"mesh.result.{endpoint}.{request_id}.request"
+
+
+def webhook(endpoint: str, request_id: str) -> str:
+    """Where it is kept that somebody is to be told of a queued request's end."""
+    return f"mesh.webhook.{endpoint}.{request_id}"
 
 
 def job(endpoint: str, request_id: str) -> str:

@@ -17,6 +17,7 @@ MIB: Final = 1 << 20
 DUPLICATE_WINDOW_S: Final = 30
 INGRESS_WINDOW_S: Final = 120
 INGRESS_ACK_WAIT_S: Final = 10.0  # shorter than the window in which a work queue knows an id
+WEBHOOK_ACK_WAIT_S: Final = 30.0  # longer than a call may take
 RESULT_TTL_S: Final = 86_400.0
 INTERACTIVE_ACK_WAIT_S: Final = (0.5, 2.0)
 LOWER_ACK_WAIT_S: Final = 5.0
@@ -96,6 +97,7 @@ def shared_streams(result_ttl_s: float = RESULT_TTL_S) -> list[Config]:
         _log_stream(subjects.SCALE_STREAM, subjects.SCALES, max_bytes=64 * MIB, max_age_s=30 * day),
         _log_stream(subjects.DEAD_STREAM, subjects.DEAD, max_bytes=512 * MIB, max_age_s=30 * day),
         ingress(),
+        webhooks(),
         results(result_ttl_s),
         jobs(result_ttl_s),
     ]
@@ -116,14 +118,19 @@ def ingress() -> Config:
     }
 
 
-def ingress_consumer() -> Config:
+def webhooks() -> Config:
+    """Who is to be told of a queued request's end, and has not been yet."""
+    return ingress() | {"name": subjects.WEBHOOKS_STREAM, "subjects": [subjects.WEBHOOKS]}
+
+
+def gateways_consumer(subject: str, ack_wait_s: float) -> Config:
     """The durable pull consumer that all gateways share."""
     return {
-        "durable_name": subjects.INGRESS_CONSUMER,
-        "name": subjects.INGRESS_CONSUMER,
-        "filter_subject": subjects.ENQUEUES,
+        "durable_name": subjects.GATEWAYS_CONSUMER,
+        "name": subjects.GATEWAYS_CONSUMER,
+        "filter_subject": subject,
         "ack_policy": "explicit",
-        "ack_wait": int(INGRESS_ACK_WAIT_S * NS),
+        "ack_wait": int(ack_wait_s * NS),
         "max_deliver": -1,
         "max_ack_pending": -1,
         "max_waiting": 512,

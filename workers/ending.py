@@ -11,6 +11,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Final, Literal
 
+from mesh import wire
 from mesh.bus import Bus
 from mesh.errors import (
     BackendError,
@@ -20,7 +21,7 @@ from mesh.errors import (
     MeshError,
     PoisonError,
 )
-from mesh.jobs import keep_result
+from mesh.jobs import finish
 from mesh.kept import keep_request
 from mesh.statuses import status_of
 from mesh.streams import store
@@ -149,7 +150,8 @@ class Endings:
         try:
             if reply.code:
                 await keep_request(self._bus, endpoint, work.request_id, work.body, work.headers)
-            await keep_result(self._bus, endpoint, work.request_id, reply.body, headers)
+            webhook = work.headers.get(wire.WEBHOOK, "")
+            await finish(self._bus, endpoint, work.request_id, (reply.body, headers), webhook)
         except BusError as exc:
             log.warning("ending.not_kept request=%s %s", work.request_id, exc)
             return False

@@ -151,4 +151,8 @@ def regenerate_keys(options: Options, name: str, key_type: KeyType, key_value: s
 
 
 def _rows(keys: Credentials) -> list[tuple[str, str]]:
-    return [("Primary key", keys.primary_key), ("Secondary key", keys.secondary_key)]
+    return [
+        ("Primary key", keys.primary_key),
+        ("Secondary key", keys.secondary_key),
+        ("Webhook secret", keys.webhook_secret),
+    ]

@@ -130,9 +130,11 @@ def _gateway_publishes() -> list[str]:
         subjects.RESULTS,
         subjects.JOBS,
         f"{PRODUCER_INBOXES}.>",  # an answer after a reconnect has no question on record
-        f"$JS.API.CONSUMER.MSG.NEXT.{subjects.INGRESS_STREAM}.{subjects.INGRESS_CONSUMER}",
-        f"$JS.API.CONSUMER.INFO.{subjects.INGRESS_STREAM}.{subjects.INGRESS_CONSUMER}",
-        f"$JS.ACK.{subjects.INGRESS_STREAM}.>",
+        subjects.ENQUEUES,
+        subjects.WEBHOOKS,
+        subjects.DEAD,
+        *_shares(subjects.INGRESS_STREAM),
+        *_shares(subjects.WEBHOOKS_STREAM),
         f"$JS.API.DIRECT.GET.{subjects.RESULTS_STREAM}.>",
         f"$JS.API.DIRECT.GET.{subjects.JOBS_STREAM}.>",
         # A stream's name is one token, so work queues cannot be named by a wildcard alone.
@@ -153,6 +155,7 @@ def _worker_publishes() -> list[str]:
         subjects.DEAD,
         subjects.RESULTS,
         subjects.JOB_RUNS,
+        subjects.WEBHOOKS,
         "$JS.API.CONSUMER.MSG.NEXT.*.*",
         "$JS.API.CONSUMER.INFO.*.*",
         "$JS.ACK.>",
@@ -172,6 +175,7 @@ def _scaler_publishes() -> list[str]:
         # What a deleted deployment leaves is enqueued anew.
         subjects.ENQUEUES,
         subjects.JOBS,
+        subjects.WEBHOOKS,
         # It cancels queued requests for people.
         subjects.RESULTS,
         subjects.CANCELS,
@@ -180,6 +184,15 @@ def _scaler_publishes() -> list[str]:
         "$JS.FC.>",
         "$KV.>",
         "$O.>",
+    ]
+
+
+def _shares(stream: str) -> list[str]:
+    """What it takes to work off a stream that all gateways share."""
+    return [
+        f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{subjects.GATEWAYS_CONSUMER}",
+        f"$JS.API.CONSUMER.INFO.{stream}.{subjects.GATEWAYS_CONSUMER}",
+        f"$JS.ACK.{stream}.>",
     ]
 
 

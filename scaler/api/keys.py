@@ -5,11 +5,13 @@ Ring: service.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import secrets
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from mesh import subjects
 from mesh.api import Credentials, RegenerateKeys
@@ -26,8 +28,15 @@ LONGEST_KEY: Final = 256
 def new_keys() -> KeysRecord:
     """Make two random keys."""
     return KeysRecord(
-        primary=secrets.token_urlsafe(KEY_BYTES), secondary=secrets.token_urlsafe(KEY_BYTES)
+        primary=secrets.token_urlsafe(KEY_BYTES),
+        secondary=secrets.token_urlsafe(KEY_BYTES),
+        webhook_secret=new_webhook_secret(),
     )
+
+
+def new_webhook_secret() -> str:
+    """Make a random secret in the form of the Standard Webhooks specification."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
 
 
 def changed_keys(keys: KeysRecord, request: RegenerateKeys) -> KeysRecord:
@@ -44,8 +53,8 @@ def changed_keys(keys: KeysRecord, request: RegenerateKeys) -> KeysRecord:
             f"key_value: must have {SHORTEST_KEY} to {LONGEST_KEY} visible ASCII characters"
         )
     if request.key_type == "primary":
-        return KeysRecord(primary=value, secondary=keys.secondary)
-    return KeysRecord(primary=keys.primary, secondary=value)
+        return replace(keys, primary=value)
+    return replace(keys, secondary=value)
 
 
 def _is_visible(text: str) -> bool:
@@ -55,12 +64,19 @@ def _is_visible(text: str) -> bool:
 def digests(keys: KeysRecord) -> AuthRecord:
     """What gateways may know of the keys."""
     both = (keys.primary, keys.secondary)
-    return AuthRecord(digests=[hashlib.sha256(key.encode()).hexdigest() for key in both])
+    return AuthRecord(
+        digests=[hashlib.sha256(key.encode()).hexdigest() for key in both],
+        webhook_secret=keys.webhook_secret,
+    )
 
 
 def credentials(keys: KeysRecord) -> Credentials:
     """The keys as the owner sees them."""
-    return Credentials(primary_key=keys.primary, secondary_key=keys.secondary)
+    return Credentials(
+        primary_key=keys.primary,
+        secondary_key=keys.secondary,
+        webhook_secret=keys.webhook_secret,
+    )
 
 
 async def read_keys(bucket: Bucket, endpoint: str) -> KeysRecord:
@@ -77,5 +93,7 @@ async def read_keys(bucket: Bucket, endpoint: str) -> KeysRecord:
 
 async def write_keys(bucket: Bucket, registry: Registry, endpoint: str, keys: KeysRecord) -> int:
     """Store the keys, then tell their digests; return the config revision of the digests."""
+    if not keys.webhook_secret:  # of an endpoint that was made before there were any
+        keys = replace(keys, webhook_secret=new_webhook_secret())
     await bucket.put(endpoint, msgspec.json.encode(keys))
     return await registry.put(subjects.auth_key(endpoint), digests(keys))

@@ -146,7 +146,6 @@ MAY_NOT_PUBLISH = [
     ("gateway", "mesh.api.endpoint.delete"),
     ("gateway", "_INBOX.x"),
     ("gateway", subjects.event("iris")),
-    ("gateway", subjects.enqueue("iris")),
     ("gateway", "$JS.API.CONSUMER.MSG.NEXT.INGRESS.other"),
     ("gateway", "$JS.API.STREAM.MSG.DELETE.RESULTS"),
     ("gateway", "$JS.ACK.WORK_iris_blue.queued.1.2.3.4.5"),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import ingress, lanes
+from gateway import ingress, terms
 from gateway.edge import Response, refusal, stored
 from gateway.invocation import answer_fields, header_list, may_answer, place_of
 from gateway.routes import Route
@@ -13,8 +13,6 @@ from mesh import subjects, wire
 from mesh.errors import QueueFullError, RequestError
 from mesh.records import JobRecord
 from mesh.settings import GatewaySettings
-
-WAITS = lanes.Waits(3600.0, 86_400.0)
 
 
 @pytest.mark.parametrize(
@@ -71,25 +69,24 @@ def test_every_request_has_an_id(headers, expected):
     assert subjects.is_request_id(expected)
 
 
-def test_time_limit_is_the_producers_or_the_default():
+def test_time_limit_is_the_producers():
     """In whole milliseconds, up to a day."""
-    assert ingress.timeout_of({}, WAITS) == 3600.0
-    assert ingress.timeout_of({wire.TIMEOUT_MS: "1500"}, WAITS) == 1.5
-    assert ingress.timeout_of({wire.TIMEOUT_MS: "86400000"}, WAITS) == 86400.0
+    assert ingress.wished_ms("1500", 86_400) == 1500
+    assert ingress.wished_ms("86400000", 86_400) == 86_400_000
 
 
 @pytest.mark.parametrize(("ttl_s", "expected"), [(86_400, (3600, 86_400)), (600, (600, 600))])
 def test_nothing_waits_for_longer_than_it_is_known(ttl_s, expected):
     """A day at most, less if results are kept for less."""
-    assert lanes.Waits.of(GatewaySettings(result_ttl_s=ttl_s)) == expected
-    assert lanes.Waits.of(GatewaySettings(result_ttl_s=30 * 86_400)).longest_s == 86_400
+    assert terms.Allowed.of(GatewaySettings(result_ttl_s=ttl_s))[:2] == expected
+    assert terms.Allowed.of(GatewaySettings(result_ttl_s=30 * 86_400)).longest_s == 86_400
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "1.5", "soon", "", "86400001", "\u0661"])
 def test_time_limit_that_cannot_be_is_refused(text):
     """With the header, the value and the rule."""
     with pytest.raises(RequestError, match=r"Mesh-Timeout-Ms: .* expected 1 to 86400000"):
-        ingress.timeout_of({wire.TIMEOUT_MS: text}, WAITS)
+        ingress.wished_ms(text, 86_400)
 
 
 @pytest.mark.parametrize(
@@ -97,13 +94,13 @@ def test_time_limit_that_cannot_be_is_refused(text):
     [
         ({}, 3600.0),
         ({b"x-ms-request-timeout-ms": b"500"}, 0.5),
-        ({b"request-timeout": b"90000000"}, lanes.LONGEST_S),
+        ({b"request-timeout": b"90000000"}, terms.LONGEST_S),
         ({b"request-timeout": b"soon"}, 3600.0),
     ],
 )
 def test_wish_over_http_is_kept_within_a_day(headers, expected):
     """Its own, within the limit, or the default."""
-    assert lanes.wished_timeout_s(headers, WAITS) == expected
+    assert terms.wished_timeout_s(headers, 3600.0, 86_400.0) == expected
 
 
 @pytest.mark.parametrize(
@@ -182,4 +179,4 @@ def test_producer_reaches_nothing_but_models(headers):
 def test_time_of_too_many_digits_is_refused():
     """It is no number that can be read; the request is not tried for ever."""
     with pytest.raises(RequestError):
-        ingress.timeout_of({wire.TIMEOUT_MS: "9" * 5000}, WAITS)
+        ingress.wished_ms("9" * 5000, 86_400)
