@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import msgspec
 
+from mesh.backoff import backoff_s
+from mesh.spec.options import RetryOptions
+
 
 class Again(msgspec.Struct, frozen=True):
     """Run it again, alone."""
@@ -33,3 +36,19 @@ def settle_crash(attempt: int, max_attempts: int, reason: str) -> Again | Dead:
     if attempt >= max_attempts:
         return Dead(f"its runner died {attempt} times: {reason}", attempt)
     return Again(attempt + 1)
+
+
+def settle_error(options: RetryOptions, errors: int, status: int, left_s: float) -> float | None:
+    """Return the seconds until a queued request is tried again, None if its error is its result.
+
+    Args:
+        options: what the deployment allows.
+        errors: how often its model has answered with an error, this time included.
+        status: the model's status.
+        left_s: seconds until its time limit, by which it must have begun again.
+    """
+    is_meant = status in options.statuses if options.statuses else 500 <= status < 600
+    if errors >= options.max_attempts or not is_meant:
+        return None
+    delay_s = backoff_s(errors, options.initial_delay_s, options.max_delay_s)
+    return delay_s if delay_s < left_s else None

@@ -104,7 +104,7 @@ class Speaker:
             wire.DEPLOYMENT: self._address.deployment,
             wire.INSTANCE: self._instance,
             wire.GENERATION: str(self._generation),
-            wire.ATTEMPT: str(work.attempt),
+            wire.ATTEMPT: str(work.run_number),
             wire.TIMING: f"{queued_ms:.3f},{reply.run_ms:.3f},1",
         }
         if reply.code:
@@ -121,7 +121,7 @@ class Speaker:
             deployment=self._address.deployment,
             lane=work.lane,
             seq=work.seq,
-            attempt=work.attempt,
+            attempt=work.run_number,
             instance=self._instance,
         )
         return subjects.job_run(self.endpoint, work.request_id), msgspec.json.encode(run)

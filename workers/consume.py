@@ -23,6 +23,7 @@ from workers.instance import Instance
 from workers.outbox import Outbox
 from workers.policy import LOWER_LANES, interactive_batch, lower_batch, prefetch
 from workers.pull import Delivery, Puller
+from workers.repeat import Repeats
 from workers.runtime import NoRunners, Runners
 from workers.tally import WorkerTally
 from workers.trial import Trials
@@ -64,6 +65,7 @@ class Consumer:
         self.tally = WorkerTally()
         speaker = Speaker(instance.address, instance.record.generation)
         self._end = Endings(instance.bus, outbox, attempts, speaker, self.tally)
+        self._repeats = Repeats(spec.mesh.retry, attempts, self._end, outbox)
         self._trials = Trials(attempts, self._end, spec.mesh.max_attempts)
 
     def __repr__(self) -> str:
@@ -202,7 +204,7 @@ class Consumer:
             self._end.let_go(work, "cancelled" if work.cancelled else "expired")
         else:
             self.tally.observe(work, outcome.status, outcome.run_ms / 1000, now_s)
-            self._end.answer(work, joined_reply(outcome, chunks or []))
+            self._repeats.answer(work, joined_reply(outcome, chunks or []))
         self._start_more(now_s)
 
     def on_exit(self, exit_: Exit) -> None:

@@ -27,7 +27,7 @@ from mesh.kept import keep_request
 from mesh.statuses import status_of
 from mesh.streams import store
 from workers.answer import Reply, Speaker, refusal
-from workers.attempts import Attempts
+from workers.attempts import Attempts, Tried
 from workers.outbox import ACK, IN_PROGRESS, NAK, Outbox
 from workers.tally import WorkerTally
 from workers.work import Work
@@ -175,7 +175,7 @@ class Endings:
 
     async def _retry(self, work: Work) -> None:
         try:
-            await self._attempts.write(work.seq, work.attempt)
+            await self._attempts.write(work.seq, Tried(work.attempt, work.errors))
         except BusError as exc:
             log.warning("ending.attempt_unrecorded request=%s %s", work.request_id, exc)
         self.hand_back(work)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 
 from mesh.errors import BusError
-from workers.attempts import Attempts
+from workers.attempts import Attempts, Tried
 from workers.ending import Endings
 from workers.work import Work
 
@@ -27,7 +27,7 @@ class Trials:
     async def examine(self, work: Work) -> bool:
         """Find out which attempt this is; False if there is none left, or nobody knows."""
         try:
-            begun = await self._attempts.read(work.seq)
+            begun, work.errors = await self._attempts.read(work.seq)
         except BusError as exc:
             self._give_back(work, exc)
             return False
@@ -41,7 +41,7 @@ class Trials:
     async def record(self, work: Work) -> bool:
         """Record that the attempt begins; False if that could not be done."""
         try:
-            await self._attempts.write(work.seq, work.attempt)
+            await self._attempts.write(work.seq, Tried(work.attempt, work.errors))
         except BusError as exc:
             self._give_back(work, exc)
             return False

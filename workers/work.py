@@ -27,6 +27,7 @@ class Work(msgspec.Struct, kw_only=True, eq=False):
 
     `held_s` is when the broker last heard that we hold it; `attempt` counts from 1 and rises only
     when a runner or worker died with it. `is_last_try`: it is given up if that happens again.
+    `errors` counts the runs that the model has ended with an error and that were tried again.
     """
 
     number: int
@@ -42,6 +43,7 @@ class Work(msgspec.Struct, kw_only=True, eq=False):
     body: bytes
     headers: dict[str, str]
     attempt: int = 1
+    errors: int = 0
     is_last_try: bool = False
     started_s: float = 0.0
     cancelled: bool = False
@@ -59,6 +61,11 @@ class Work(msgspec.Struct, kw_only=True, eq=False):
         """
         is_wanted = wire.KEEP in self.headers if self.reply else self.lane in KEPT_LANES
         return is_wanted and subjects.is_request_id(self.request_id)
+
+    @property
+    def run_number(self) -> int:
+        """Which run of it this is, whatever ended those before."""
+        return self.attempt + self.errors
 
     @property
     def is_redelivered(self) -> bool:

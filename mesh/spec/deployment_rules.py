@@ -40,6 +40,7 @@ def deployment_violations(spec: DeploymentSpec) -> list[Violation]:
         *_requests(spec),
         *_instances(spec),
         *_scaling(spec),
+        *_retry(spec),
         *_probes(spec),
         *_kind(spec),
         *_resources(spec),
@@ -145,6 +146,13 @@ def _scaling(spec: DeploymentSpec) -> Iterator[Violation]:
     if spec.kind == "managed" and scale.max_instances > MAX_MANAGED_INSTANCES:
         rule = range_text(1, MAX_MANAGED_INSTANCES)
         yield Violation(("scale_settings", "max_instances"), scale.max_instances, rule)
+
+
+def _retry(spec: DeploymentSpec) -> Iterator[Violation]:
+    retry = spec.mesh.retry
+    if retry.initial_delay_s > retry.max_delay_s:
+        rule = f"must be at most max_delay_s, {retry.max_delay_s:g}"
+        yield Violation(("mesh", "retry", "initial_delay_s"), retry.initial_delay_s, rule)
 
 
 def _probes(spec: DeploymentSpec) -> Iterator[Violation]:

@@ -27,6 +27,27 @@ class QueueOptions(
     ] = "file"
 
 
+class RetryOptions(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """Queued requests whose model answers with an error, tried again. Others never are."""
+
+    max_attempts: Annotated[
+        int, Meta(ge=1, le=20, description="Runs of a request in all; 1: none is tried again.")
+    ] = 1
+    initial_delay_s: Annotated[
+        float,
+        Meta(ge=0, le=1800, description="Seconds until the second run; doubled for each further."),
+    ] = 1.0
+    max_delay_s: Annotated[
+        float, Meta(ge=0, le=1800, description="Seconds between two runs at most.")
+    ] = 60.0
+    statuses: Annotated[
+        Annotated[list[Annotated[int, Meta(ge=300, le=599)]], Meta(min_length=1)] | None,
+        Meta(description="The model's statuses that are tried again. Default: 500 to 599."),
+    ] = None
+
+
 class TritonOptions(
     Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
@@ -56,6 +77,9 @@ class MeshOptions(
     max_attempts: Annotated[
         int, Meta(ge=1, le=20, description="Starts of a request that may bring its runner down.")
     ] = 3
+    retry: Annotated[
+        RetryOptions, Meta(description="Queued requests whose model answers with an error.")
+    ] = RetryOptions()
     read_headers: Annotated[
         bool, Meta(description="Send the caller's HTTP headers along to the scoring script.")
     ] = False

@@ -9,7 +9,7 @@ from mesh.bus import Bucket, Bus
 from mesh.clock import BrokerClock
 from mesh.records import DeploymentRecord
 from mesh.spec.deployment import DeploymentSpec, RequestSettings
-from mesh.spec.options import QueueOptions
+from mesh.spec.options import MeshOptions, QueueOptions
 from mesh.streams import consumer_info, ensure_queue, ensure_topology
 from mesh.subjects import ATTEMPTS_BUCKET, WorkerAddress
 from workers.attempts import Attempts
@@ -20,14 +20,16 @@ from workers.outbox import Outbox
 
 ADDRESS = WorkerAddress("iris", "blue", "i1")
 STREAM = "WORK_iris_blue"
+DEFAULTS = MeshOptions()
 
 
 class Stage:
     """A consumer whose runners do what the test says, and a gateway's ear for the answers."""
 
-    def __init__(self, bus: Bus, slots: int):
+    def __init__(self, bus: Bus, slots: int, options: MeshOptions = DEFAULTS):
         self.bus = bus
         self.slots = slots
+        self.options = options
         self.is_ready = True
         self.given: list = []
         self.cancelled: list[int] = []
@@ -48,7 +50,9 @@ class Stage:
     async def set_up(self):
         """Build the real parts around."""
         settings = RequestSettings(max_concurrent_requests_per_instance=self.slots)
-        spec = DeploymentSpec(name="blue", endpoint_name="iris", request_settings=settings)
+        spec = DeploymentSpec(
+            name="blue", endpoint_name="iris", request_settings=settings, mesh=self.options
+        )
         instance = Instance(self.bus, ADDRESS, DeploymentRecord(spec=spec, generation=3))
         attempts = Attempts(await Bucket.open(self.bus, ATTEMPTS_BUCKET), STREAM)
         self.consumer = Consumer(instance, Outbox(self.bus, STREAM), attempts, BrokerClock())

@@ -16,6 +16,7 @@ from mesh.spec.deployment import (
 from mesh.spec.deployment_rules import deployment_violations
 from mesh.spec.endpoint import EndpointSpec
 from mesh.spec.endpoint_rules import deployment_limit_violations, endpoint_violations
+from mesh.spec.options import RetryOptions
 from mesh.spec.quantity import quantity
 from mesh.spec.runtime import ResourceAmounts
 from mesh.spec.violation import Violation, path_text, raise_violations
@@ -120,6 +121,13 @@ def test_the_bounds_of_scaling(scale: dict[str, int], keys: list[str]):
     spec = msgspec.structs.replace(BLUE, scale_settings=settings)
 
     assert broken(spec) == [f"scale_settings.{key}" for key in keys]
+
+
+def test_first_delay_between_runs_is_at_most_the_longest():
+    """A longest delay that is shorter would never be told of."""
+    options = MeshOptions(retry=RetryOptions(initial_delay_s=5, max_delay_s=2))
+
+    assert broken(msgspec.structs.replace(BLUE, mesh=options)) == ["mesh.retry.initial_delay_s"]
 
 
 def test_a_count_that_does_not_follow_the_load_has_no_bounds():
