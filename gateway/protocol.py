@@ -225,10 +225,11 @@ class GatewayProtocol(HttpToolsProtocol):
             if cycle is not None:
                 cycle.keep_alive = False
 
-    def is_overdue(self, now_s: float) -> bool:
-        """Tell whether the client has kept us waiting for too long."""
+    def sweep(self, now_s: float) -> None:
+        """Close a connection whose client keeps us waiting for too long."""
         limit_s = LIMITS_S.get(self.phase)
-        return limit_s is not None and now_s - self.phase_since_s > limit_s
+        if limit_s is not None and now_s - self.phase_since_s > limit_s:
+            self.transport.abort()
 
     # Steps.
 

@@ -1,0 +1,179 @@
+"""Requests on an HTTP/2 connection: a stream each, with what is left to send of its answer.
+
+Ring: adapter.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Final, NamedTuple, Protocol
+
+from gateway.edge import CLOSE_LINE, Response
+from gateway.exchange import Exchange
+
+Fields = list[tuple[bytes, bytes]]
+
+CONTINUE: Final[Fields] = [(b":status", b"100")]
+CLOSE: Final = CLOSE_LINE.rstrip()
+
+
+class Head(NamedTuple):
+    """A request's head; `headers` as HTTP/1.1 would have brought them. `url` may be empty."""
+
+    method: bytes
+    url: bytes
+    scheme: bytes
+    headers: Fields
+    size_bytes: int
+
+
+class Link(Protocol):
+    """What a stream asks of its connection."""
+
+    @property
+    def date_line(self) -> bytes:
+        """The date header of an answer."""
+
+    def send_head(self, stream: Stream, fields: Fields, *, ends: bool) -> None:
+        """Send a head; `ends`: no body follows."""
+
+    def send_body(self, stream: Stream, data: bytes, *, ends: bool) -> None:
+        """Send a piece of a body as the other side takes it; `ends`: it was the last."""
+
+    def send_continue(self, stream: Stream) -> None:
+        """Tell a client that waits for it to send the body."""
+
+    def consume(self, stream: Stream, size_bytes: int) -> None:
+        """Let the other side send so much more."""
+
+
+class Stream:
+    """One request and its answer. This kind only answers; others know what to do with a request.
+
+    `since_s` is when it began, or its answer last went on. `is_whole`: the request is here;
+    `ends`: all of the answer is in `left`, what of it could not be sent yet.
+    """
+
+    def __init__(self, link: Link, number: int, since_s: float) -> None:
+        self.link = link
+        self.number = number
+        self.since_s = since_s
+        self.is_whole = False
+        self.ends = False
+        self.left: deque[memoryview] = deque()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.number} left={self.left_bytes}>"
+
+    @property
+    def left_bytes(self) -> int:
+        """How much of the answer waits for the other side."""
+        return sum(map(len, self.left))
+
+    def begin(self) -> None:
+        """Act on the head."""
+
+    def feed(self, data: bytes, size_bytes: int) -> None:
+        """Take a piece of the body; `size_bytes` is what it counts for the other side."""
+        self.link.consume(self, size_bytes)
+
+    def complete(self) -> None:
+        """Note that the request is here."""
+        self.is_whole = True
+
+    def lose(self) -> None:
+        """Note that the client is gone, or wants no answer any more."""
+
+    def moved(self) -> None:
+        """Note that a part of the answer is on its way."""
+
+    def answer(self, response: Response, lines: bytes) -> None:
+        """Send an answer, with these header lines besides its own."""
+        status, head, body, _ = response
+        fields = [(b":status", b"%d" % status), *read_lines(head + self.link.date_line + lines)]
+        fields.append((b"content-length", b"%d" % len(body)))
+        self.link.send_head(self, fields, ends=not body)
+        if body:
+            self.link.send_body(self, body, ends=True)
+
+    def take(self, limit_bytes: int) -> memoryview:
+        """Take out what is to be sent next, at most so much."""
+        piece = self.left[0]
+        if len(piece) <= limit_bytes:
+            return self.left.popleft()
+        self.left[0] = piece[limit_bytes:]
+        return piece[:limit_bytes]
+
+
+class ScoringStream(Stream):
+    """A scoring request; the connection of its exchange."""
+
+    exchange: Exchange
+
+    def begin(self) -> None:
+        """Check what can be checked at the head."""
+        self.exchange.take_turn()
+
+    def feed(self, data: bytes, size_bytes: int) -> None:
+        """Take a piece of the body, unless the request is answered already."""
+        if not self.exchange.response_complete:
+            self.exchange.feed(data)
+        self.link.consume(self, size_bytes)
+
+    def complete(self) -> None:
+        """Serve the request."""
+        self.is_whole = True
+        if not self.exchange.response_complete:
+            self.exchange.complete()
+
+    def lose(self) -> None:
+        """Cancel the request, as a lost connection does."""
+        if not self.exchange.response_complete:
+            self.exchange.lose()
+
+    # What an exchange asks.
+
+    def send(self, response: Response, lines: bytes) -> None:
+        """Send an answer, with these header lines besides its own."""
+        self.answer(response, lines)
+
+    def finished(self, exchange: Exchange) -> None:
+        """Note that the answer is written: the connection has seen it itself."""
+
+    def allow_body(self) -> None:
+        """Tell the client, which waits for it, to send the body."""
+        self.link.send_continue(self)
+
+
+def read_head(fields: Iterable[tuple[bytes, bytes]]) -> Head:
+    """Return a request's head: `:authority` as the host, the pieces of a cookie joined."""
+    pseudo: dict[bytes, bytes] = {}
+    headers: Fields = []
+    cookies: list[bytes] = []
+    size_bytes = 0
+    for name, value in fields:
+        size_bytes += len(name) + len(value)
+        if name.startswith(b":"):
+            pseudo[name] = value
+        elif name == b"cookie":
+            cookies.append(value)
+        else:
+            headers.append((name, value))
+    if cookies:
+        headers.append((b"cookie", b"; ".join(cookies)))
+    if b":authority" in pseudo:
+        headers = [pair for pair in headers if pair[0] != b"host"]
+        headers.insert(0, (b"host", pseudo[b":authority"]))
+    method, url = pseudo.get(b":method", b""), pseudo.get(b":path", b"")
+    return Head(method, url, pseudo.get(b":scheme", b"http"), headers, size_bytes)
+
+
+def read_lines(lines: bytes) -> Fields:
+    """Return header lines as fields, but for what HTTP/2 has no use for."""
+    fields: Fields = []
+    for line in lines.split(b"\r\n"):
+        if line and line != CLOSE:
+            name, _, value = line.partition(b": ")
+            fields.append((name, value))
+    return fields
