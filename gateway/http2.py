@@ -28,8 +28,9 @@ from uvicorn.server import ServerState
 from gateway.edge import refusal
 from gateway.exchange import Exchange, Handler
 from gateway.http2asgi import AsgiStream
+from gateway.http2head import Head, check_head, read_head
 from gateway.http2link import MAX_STREAMS, Http2Link
-from gateway.http2streams import Head, ScoringStream, Stream, read_head
+from gateway.http2streams import ScoringStream, Stream
 from gateway.protocol import (
     BODY_TIMEOUT_S,
     IDLE_TIMEOUT_S,
@@ -37,7 +38,7 @@ from gateway.protocol import (
     MAX_HEADERS,
     Shared,
 )
-from mesh.errors import HeadersTooLargeError, MeshError, RequestError
+from mesh.errors import HeadersTooLargeError, MeshError
 
 log = logging.getLogger("gateway.http2")
 
@@ -158,6 +159,8 @@ class Http2Protocol(asyncio.Protocol):
         stream: Stream
         try:
             stream = self._open(number, head)
+        except MeshError as error:
+            stream = self._refuse(number, error)
         except Exception:  # a bug of ours is not blamed on the client, and not hidden
             log.exception("http2.failed")
             stream = self._refuse(number, MeshError())
@@ -165,9 +168,8 @@ class Http2Protocol(asyncio.Protocol):
 
     def _open(self, number: int, head: Head) -> Stream:
         if head.size_bytes > MAX_HEAD_BYTES or len(head.headers) > MAX_HEADERS:
-            return self._refuse(number, HeadersTooLargeError())
-        if not head.url:
-            return self._refuse(number, RequestError("this server is no proxy"))
+            raise HeadersTooLargeError
+        check_head(head)
         fields = dict(head.headers)
         route = self._handler.find(head.method, head.url, fields)
         if route is None:

@@ -12,7 +12,8 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from gateway.edge import refusal
-from gateway.http2streams import Fields, Head, Link, Stream
+from gateway.http2head import Fields, Head
+from gateway.http2streams import Link, Stream
 from mesh.errors import MeshError
 
 log = logging.getLogger("gateway.http2")
@@ -79,6 +80,13 @@ class AsgiStream(Stream):
         self._is_lost = True
         self._news.set()
         self._room.set()
+
+    def release(self) -> None:
+        """Give back the room of what the application did not read."""
+        super().release()
+        pieces, self._pieces = self._pieces, []
+        if pieces:
+            self.link.consume(self, sum(size_bytes for _, size_bytes in pieces))
 
     def moved(self) -> None:
         """Let the application go on once the other side has taken enough."""

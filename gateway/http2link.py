@@ -18,7 +18,8 @@ from h2.exceptions import FrameTooLargeError, ProtocolError
 from h2.settings import SettingCodes, Settings
 from hyperframe.frame import Frame, GoAwayFrame
 
-from gateway.http2streams import CONTINUE, Fields, Stream
+from gateway.http2head import Fields
+from gateway.http2streams import CONTINUE, Stream
 from gateway.protocol import Shared
 
 MAX_STREAMS: Final = 256
@@ -60,6 +61,8 @@ def new_connection() -> H2Connection:
     config = H2Configuration(
         client_side=False,
         header_encoding=None,
+        validate_inbound_headers=False,
+        normalize_inbound_headers=False,
         validate_outbound_headers=False,
         normalize_outbound_headers=False,
     )
@@ -149,7 +152,7 @@ class Http2Link:
     def forget(self, stream: Stream) -> None:
         """Send no more of an answer."""
         self._waiting.pop(stream.number, None)
-        stream.left.clear()
+        stream.release()
 
     def pause(self) -> None:
         """Send no more bodies for now: the transport has enough."""

@@ -6,26 +6,14 @@ Ring: adapter.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 from gateway.edge import CLOSE_LINE, Response
 from gateway.exchange import Exchange
-
-Fields = list[tuple[bytes, bytes]]
+from gateway.http2head import Fields
 
 CONTINUE: Final[Fields] = [(b":status", b"100")]
 CLOSE: Final = CLOSE_LINE.rstrip()
-
-
-class Head(NamedTuple):
-    """A request's head; `headers` as HTTP/1.1 would have brought them. `url` may be empty."""
-
-    method: bytes
-    url: bytes
-    scheme: bytes
-    headers: Fields
-    size_bytes: int
 
 
 class Link(Protocol):
@@ -84,6 +72,10 @@ class Stream:
 
     def lose(self) -> None:
         """Note that the client is gone, or wants no answer any more."""
+
+    def release(self) -> None:
+        """Let go of what is left of the request: nobody wants it any more."""
+        self.left.clear()
 
     def moved(self) -> None:
         """Note that a part of the answer is on its way."""
@@ -144,29 +136,6 @@ class ScoringStream(Stream):
     def allow_body(self) -> None:
         """Tell the client, which waits for it, to send the body."""
         self.link.send_continue(self)
-
-
-def read_head(fields: Iterable[tuple[bytes, bytes]]) -> Head:
-    """Return a request's head: `:authority` as the host, the pieces of a cookie joined."""
-    pseudo: dict[bytes, bytes] = {}
-    headers: Fields = []
-    cookies: list[bytes] = []
-    size_bytes = 0
-    for name, value in fields:
-        size_bytes += len(name) + len(value)
-        if name.startswith(b":"):
-            pseudo[name] = value
-        elif name == b"cookie":
-            cookies.append(value)
-        else:
-            headers.append((name, value))
-    if cookies:
-        headers.append((b"cookie", b"; ".join(cookies)))
-    if b":authority" in pseudo:
-        headers = [pair for pair in headers if pair[0] != b"host"]
-        headers.insert(0, (b"host", pseudo[b":authority"]))
-    method, url = pseudo.get(b":method", b""), pseudo.get(b":path", b"")
-    return Head(method, url, pseudo.get(b":scheme", b"http"), headers, size_bytes)
 
 
 def read_lines(lines: bytes) -> Fields:

@@ -36,7 +36,9 @@ class Client2:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
         self.takes = True
-        self.conn = _Connection(H2Configuration(validate_outbound_headers=False))
+        self.conn = _Connection(
+            H2Configuration(validate_outbound_headers=False, normalize_outbound_headers=False)
+        )
         self.heads: dict[int, dict[str, str]] = {}
         self.bodies: dict[int, bytes] = {}
         self.ended: set[int] = set()

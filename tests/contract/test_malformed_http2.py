@@ -12,7 +12,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.doorway import PREFACE
+from gateway.http2head import check_head, read_head
 from gateway.server import HttpServer
+from mesh.errors import RequestError
 from tests.contract.test_malformed_http import Yes, _talk
 from tests.rawhttp2 import Client2
 
@@ -109,3 +111,52 @@ async def test_what_breaks_the_protocol_is_told(sent, code):
     assert last[3] == GOAWAY
     told = struct.unpack(">I", last[-4:])[0]
     assert told == code if code is not None else told != ErrorCodes.NO_ERROR
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {":path": None},
+        {":path": ""},
+        {":path": "score"},
+        {":method": None},
+        {":scheme": None},
+        {":protocol": "websocket"},
+        {"X-Upper": "y"},
+        {"x y": "z"},
+        {"connection": "close"},
+        {"transfer-encoding": "chunked"},
+        {"te": "gzip"},
+        {"x": "a\r\nb: c"},
+        {"x": "zero\0"},
+        {"x": " blank"},
+        {"": "no name"},
+    ],
+    ids=repr,
+)
+async def test_head_that_is_not_in_order_is_refused_alone(change):
+    """400 on its own stream: those beside it are not harmed."""
+    yes = Yes()
+    server = await HttpServer.open(socket.create_server(("127.0.0.1", 0)), yes, yes)
+    client = await Client2.open(server.port)
+    known = {":method": "POST", ":path": "/score", ":scheme": "http", ":authority": "h"}
+    head = [(name, text) for name, text in (known | change).items() if text is not None]
+
+    number = client.conn.get_next_available_stream_id()
+    client.bodies[number] = b""
+    client.conn.send_headers(number, head, end_stream=True)
+    client.flush()
+    refused = await client.answer(number)
+    other = await client.ask("/score", b"x")
+    await client.close()
+    await server.close(0)
+
+    assert (refused.status, other.status) == (400, 200)
+
+
+async def test_late_pseudo_header_is_refused():
+    """After a header it is none."""
+    head = read_head([(b":method", b"GET"), (b":scheme", b"http"), (b"x", b"y"), (b":path", b"/")])
+
+    with pytest.raises(RequestError):
+        check_head(head)
