@@ -8,6 +8,7 @@ PACKAGES := mesh gateway workers scaler
 BASE   ?= HEAD~1
 BENCH_ARGS ?=
 TESTS  ?= not heavy
+WORKERS ?= 3  # test processes at once: on two cores most of them wait for something
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-triton test test-all check fmt fmt-check lint type imports unit \
@@ -30,7 +31,7 @@ demo-triton: setup ## a Triton model repository behind one endpoint, asked with 
 
 test: setup ## every test but the heavy ones (unit, contract, integration, e2e)
 	@VENV="$(VENV)" scripts/need-prometheus.sh
-	@$(BIN)/python -m pytest -q --durations=20 -m "$(TESTS)" tests
+	@$(BIN)/python -m pytest -q --durations=20 -n $(WORKERS) --dist worksteal -m "$(TESTS)" tests
 
 test-all: check ## what CI holds: check, a mesh in containers (skipped, loudly, without an engine), test
 	@scripts/containers.sh || { [ $$? = 77 ] && [ "$${CI:-}" != true ]; }

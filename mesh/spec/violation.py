@@ -12,7 +12,7 @@ from mesh.errors import SpecError
 
 Path = tuple[str | int, ...]
 
-LONGEST_SHOWN: Final = 80
+LONGEST_SHOWN: Final = 200  # a path to a deep folder is told whole
 
 
 class _Missing:

@@ -28,6 +28,7 @@ def test_the_length_of_the_json_part_is_a_number_or_absent() -> None:
 @pytest.mark.parametrize(
     ("encoding", "packed"),
     [("gzip", gzip.compress(b"body")), ("deflate", zlib.compress(b"body")), ("identity", b"body")],
+    ids=["gzip", "deflate", "identity"],
 )
 def test_compressed_bodies_are_unpacked(encoding: str, packed: bytes) -> None:
     """The two kinds that tritonclient makes."""
