@@ -31,7 +31,7 @@ CODES: Final = {404: NotFoundError.code, 405: "method_not_allowed"}
 def build_app(
     registry: CollectorRegistry, is_ready: Callable[[], bool], cors: Cors, results: Handle
 ) -> Starlette:
-    """Return the ASGI application; `results` answers who asks for a queued request's."""
+    """Return the ASGI application; `results` answers who asks for a queued request."""
 
     async def healthz(request: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -53,16 +53,16 @@ def build_app(
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/metrics", scrape),
-            Route("/endpoints/{name}/requests/{id}", results),
-            *(_scoring_route(path, score) for path in scoring),
+            _route("/endpoints/{name}/requests/{id}", results, "GET", "DELETE", "OPTIONS"),
+            *(_route(path, score, "GET", "POST", "OPTIONS") for path in scoring),
         ],
         exception_handlers={MeshError: _refuse, HTTPException: _refuse_route},
     )
 
 
-def _scoring_route(path: str, score: Callable[[Request], Awaitable[Response]]) -> Route:
-    route = Route(path, score)
-    route.methods = {"GET", "POST", "OPTIONS"}  # handed over, it would add HEAD
+def _route(path: str, handle: Handle, *methods: str) -> Route:
+    route = Route(path, handle)
+    route.methods = set(methods)  # handed over, it would add HEAD
     return route
 
 

@@ -49,7 +49,7 @@ class Cors:
             return None
         return {
             "access-control-allow-origin": origin.decode("latin-1"),
-            "access-control-allow-methods": "POST, GET",
+            "access-control-allow-methods": "POST, GET, DELETE",
             "access-control-allow-headers": ALLOWED_HEADERS,
             "access-control-max-age": str(MAX_AGE_S),
             "vary": "origin",

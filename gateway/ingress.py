@@ -13,6 +13,8 @@ import logging
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from msgspec.structs import replace
+
 from gateway import lanes
 from gateway.call import DEPLOYMENT, check_path, choose, path_of
 from gateway.exchange import Handler
@@ -33,6 +35,7 @@ from mesh.errors import (
     RequestError,
 )
 from mesh.records import JobRecord
+from mesh.subjects import Lane
 
 log = logging.getLogger("gateway.ingress")
 
@@ -49,8 +52,16 @@ class Order(NamedTuple):
     request_id: str
     route: Route
     invocation: Invocation
+    lane: Lane
     timeout_s: float
     left_s: float
+
+
+class Noted(NamedTuple):
+    """A job's record as it was written, and its number in the stream."""
+
+    record: JobRecord
+    seq: int
 
 
 class NoTrafficError(CapacityError):
@@ -153,7 +164,8 @@ class Ingress:
             raise PayloadTooLargeError(f"the body is larger than {limit} bytes")
         invocation = Invocation(message, route, self._handler, now_s)
         invocation.feed(message.data)
-        return Order(enqueued, request_id, route, invocation, timeout_s, left_s)
+        lane = lanes.lane_of(invocation.headers)
+        return Order(enqueued, request_id, route, invocation, lane, timeout_s, left_s)
 
     async def _queue(self, order: Order) -> str:
         endpoint, request_id = order.route.endpoint, order.request_id
@@ -162,13 +174,19 @@ class Ingress:
             return "repeated"
         if known is not None and await jobs.find_result(self._bus, endpoint, request_id):
             return "repeated"
+        if known is not None and known.record.seq:
+            return "queued"  # whoever put it there ended before the acknowledgement
         target = self._target(order, known)
         if target is not None:
             check_path(target, path_of(order.invocation))
-        await self._note(order, known, target)
+        noted = await self._note(order, known, target)
         if target is None:
             raise NoTrafficError
-        await lanes.put(self._bus, target, order.invocation, request_id, order.left_s)
+        place = lanes.Place(target, order.lane, order.left_s)
+        seq = await lanes.put(self._bus, place, order.invocation, request_id)
+        record = replace(noted.record, seq=seq)
+        # If somebody has written meanwhile, that is newer.
+        await jobs.note(self._bus, endpoint, request_id, record, noted.seq)
         return "queued"
 
     def _target(self, order: Order, known: jobs.Job | None) -> Target | None:
@@ -187,7 +205,7 @@ class Ingress:
                 raise
             return None
 
-    async def _note(self, order: Order, known: jobs.Job | None, target: Target | None) -> None:
+    async def _note(self, order: Order, known: jobs.Job | None, target: Target | None) -> Noted:
         """Note that the request is accepted, and where it goes, before it goes there.
 
         Raises:
@@ -197,13 +215,16 @@ class Ingress:
             deployment=target.deployment if target else "",
             ingress_seq=order.enqueued.seq,
             timeout_s=order.timeout_s,
+            lane=order.lane,
         )
         if known is not None and known.record == record:
-            return
+            return Noted(record, known.seq)
         after_seq = known.seq if known else 0
         endpoint, request_id = order.route.endpoint, order.request_id
-        if not await jobs.note(self._bus, endpoint, request_id, record, after_seq):
+        seq = await jobs.note(self._bus, endpoint, request_id, record, after_seq)
+        if not seq:
             raise ConflictError
+        return Noted(record, seq)
 
     def _retry(self, enqueued: Enqueued) -> None:
         self.outcomes["retried"] += 1

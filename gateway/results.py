@@ -1,73 +1,177 @@
-"""`GET /endpoints/<endpoint>/requests/<id>`: what has become of a queued request.
+"""`/endpoints/<endpoint>/requests/<id>`: what has become of a queued request, and its end.
 
-Ring: adapter.
+Ring: service.
 """
 
 from __future__ import annotations
 
-import time
-from typing import Final
+import asyncio
+import contextlib
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any, Final
 
 import msgspec
 from starlette import requests, responses
 
-from gateway import auth
+from gateway import auth, waiting
+from gateway.cancellation import cancel, known
+from gateway.cors import Cors
 from gateway.edge import RETRY_AFTER_S, Response, refusal, stored
-from gateway.routes import RouteTable
-from mesh import jobs, subjects
-from mesh.bus import Bus
-from mesh.errors import DeadlineExceededError, MeshError, NotFoundError
+from gateway.routes import Route, RouteTable
+from mesh import subjects
+from mesh.bus import Bus, Message
+from mesh.errors import BusError, DeadlineExceededError, ForbiddenError, MeshError, NotFoundError
+from mesh.jobs import JobStatus
 
-# After its time limit a request may still run for as long as its deployment lets it.
-RUNNING_S: Final = 330.0
+LONGEST_WAIT_S: Final = 60.0
+JSON_LINE: Final = "content-type: application/json\r\n"
+
+_WAIT: Final = re.compile(r"(?:^|[,;])\s*wait\s*=\s*(\d{1,6})\s*(?:$|[,;])", re.IGNORECASE)
+
+Handle = Callable[[str, str, requests.Request], Awaitable[Response]]
 
 
 class Results:
-    """Looks results up for those who have the endpoint's key."""
+    """Looks after queued requests for those who have the endpoint's key."""
 
-    def __init__(self, bus: Bus, routes: RouteTable) -> None:
+    def __init__(self, bus: Bus, routes: RouteTable, cors: Cors) -> None:
         self._bus = bus
         self._routes = routes
+        self._cors = cors
+        self._leaving = asyncio.Event()
 
     def __repr__(self) -> str:
         return f"<Results {self._routes!r}>"
 
-    async def get(self, request: requests.Request) -> responses.Response:
-        """Answer with the result, 202 while there is none, 404 if nothing is known."""
+    def close(self) -> None:
+        """Keep nobody waiting from now on."""
+        self._leaving.set()
+
+    async def serve(self, request: requests.Request) -> responses.Response:
+        """Answer a request for what became of another, or to cancel it."""
+        origin = request.headers.get("origin", "").encode("latin-1")
+        if request.method == "OPTIONS":
+            headers = self._cors.preflight(origin)
+            if headers is None:
+                raise ForbiddenError("this origin may not call here")
+            return responses.Response(status_code=204, headers=headers)
         name, request_id = request.path_params["name"], request.path_params["id"]
+        handle = self._cancel if request.method == "DELETE" else self._show
         try:
             self._check(name, request.headers.get("authorization"))
-            response = await self._look_up(name, request_id)
+            response = await handle(name, request_id, request)
         except MeshError as error:
             response = refusal(error)
-        lines = response.head.decode("latin-1").splitlines()
-        headers = dict(line.split(": ", 1) for line in lines)
-        return responses.Response(response.body, response.status, headers)
+        lines = (response.head + self._cors.lines(origin)).decode("latin-1").splitlines()
+        said = dict(line.split(": ", 1) for line in lines)
+        return responses.Response(response.body, response.status, said)
 
-    def _check(self, endpoint: str, authorization: str | None) -> None:
+    def _check(self, endpoint: str, authorization: str | None) -> Route:
         route = self._routes.by_name.get(endpoint)
         if route is None:
             raise NotFoundError("no such endpoint")
         auth.check(authorization.encode("latin-1") if authorization else None, route.digests)
+        return route
 
-    async def _look_up(self, endpoint: str, request_id: str) -> Response:
-        if not subjects.is_request_id(request_id):
-            raise NotFoundError(f"a request's id has {subjects.REQUEST_ID_RULE}")
-        result = await jobs.find_result(self._bus, endpoint, request_id)
-        if result is not None:
-            return stored(result.data, result.headers or {})
-        job = await jobs.find(self._bus, endpoint, request_id)
-        if job is None:
-            raise NotFoundError("no such request, or its result is more than a day old")
-        if time.time() > job.at_s + job.record.timeout_s + RUNNING_S:
-            raise DeadlineExceededError("it was not run within its time limit")
-        return waiting(request_id, job.record.state)
+    async def _cancel(self, endpoint: str, request_id: str, request: requests.Request) -> Response:
+        await cancel(self._bus, endpoint, request_id)
+        body = msgspec.json.encode({"id": request_id, "state": "cancelled"})
+        return Response(200, f"{JSON_LINE}mesh-job-state: cancelled\r\n".encode(), body)
+
+    async def _show(self, endpoint: str, request_id: str, request: requests.Request) -> Response:
+        wish_s = wished_wait_s(request.headers.get("prefer", ""))
+        if wish_s is None:
+            status = await known(self._bus, endpoint, request_id)
+        else:
+            status = await self._wait(endpoint, request_id, request, wish_s)
+        if status.has_ended:
+            return ended(status)
+        response = await self._unfinished(endpoint, status)
+        if wish_s is None:
+            return response
+        applied = f"preference-applied: wait={wish_s:g}\r\n".encode()
+        return response._replace(head=response.head + applied)
+
+    async def _wait(
+        self, endpoint: str, request_id: str, request: requests.Request, limit_s: float
+    ) -> JobStatus:
+        """Return what is known once it has ended, or nobody waits any more."""
+        async with self._heard(subjects.result(endpoint, request_id)) as arrived:
+            status = await known(self._bus, endpoint, request_id)
+            if status.has_ended:
+                return status
+            await waiting.any_of(
+                limit_s, arrived.wait(), self._leaving.wait(), waiting.disconnected(request)
+            )
+        # What is heard may be a second result, which the stream has refused: it is asked.
+        return await known(self._bus, endpoint, request_id)
+
+    @contextlib.asynccontextmanager
+    async def _heard(self, subject: str) -> AsyncIterator[asyncio.Event]:
+        """Hear what is published on a subject, from here on."""
+        arrived = asyncio.Event()
+
+        async def note(message: Message) -> None:
+            arrived.set()
+
+        subscription = await self._bus.subscribe(subject, note)
+        try:
+            await self._bus.flush()
+            yield arrived
+        finally:
+            with contextlib.suppress(BusError):
+                await self._bus.leave(subscription)
+
+    async def _unfinished(self, endpoint: str, status: JobStatus) -> Response:
+        position = wait_s = None
+        if status.state == "queued":
+            position = await waiting.position(self._bus, endpoint, status)
+            route = self._routes.by_name.get(endpoint)
+            target = route.targets.get(status.deployment) if route else None
+            depth = target.depth if target else None
+            wait_s = waiting.estimate_s(depth, position)
+        head = f"{JSON_LINE}retry-after: {RETRY_AFTER_S}\r\nx-request-id: {status.request_id}\r\n"
+        head += f"mesh-job-state: {status.state}\r\n"
+        return Response(
+            202, head.encode(), msgspec.json.encode(described(status, position, wait_s))
+        )
 
 
-def waiting(request_id: str, state: str) -> Response:
-    """Return what tells that there is no result yet."""
-    head = (
-        f"content-type: application/json\r\nretry-after: {RETRY_AFTER_S}\r\n"
-        f"x-request-id: {request_id}\r\n"
-    )
-    return Response(202, head.encode(), msgspec.json.encode({"id": request_id, "state": state}))
+def wished_wait_s(prefer: str) -> float | None:
+    """Return how long a `Prefer` header asks to wait, within the limit; None if it does not."""
+    found = _WAIT.search(prefer)
+    return min(float(found[1]), LONGEST_WAIT_S) if found else None
+
+
+def ended(status: JobStatus) -> Response:
+    """Return the answer for a request that has ended: as its own would have been."""
+    result = status.result
+    if result is None:
+        response = refusal(DeadlineExceededError("it was not run within its time limit"))
+    else:
+        response = stored(result.data, result.headers or {})
+    return response._replace(head=response.head + f"mesh-job-state: {status.state}\r\n".encode())
+
+
+def described(status: JobStatus, position: int | None, wait_s: float | None) -> dict[str, Any]:
+    """Return what is told of a request that has not ended; times in RFC 3339."""
+    return {
+        "id": status.request_id,
+        "state": status.state,
+        "deployment": status.deployment or None,
+        "lane": status.lane,
+        "position": position,
+        "estimated_wait_s": wait_s,
+        "attempt": status.attempt,
+        "submitted_at": instant(status.submitted_at_s),
+        "expires_at": instant(status.expires_at_s),
+    }
+
+
+def instant(at_s: float) -> str | None:
+    """Return a Unix time as RFC 3339, None for one that is not known."""
+    if not at_s:
+        return None
+    return datetime.fromtimestamp(at_s, UTC).isoformat(timespec="milliseconds")

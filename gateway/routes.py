@@ -40,8 +40,8 @@ class Target:
     """A deployment as the hot path needs it: everything that can be, ready-made."""
 
     __slots__ = (
-        "deployment", "endpoint", "failed", "failed_until_s", "fields", "has_v2_body",
-        "lane_queued", "lane_shadow", "lane_work", "meters", "read_headers", "reply_prefix",
+        "deployment", "depth", "endpoint", "failed", "failed_until_s", "fields", "has_v2_body",
+        "lane_shadow", "lane_work", "meters", "read_headers", "reply_prefix",
         "speaks_v2", "stream", "timeout_s",
     )  # fmt: skip
 
@@ -57,12 +57,12 @@ class Target:
         self.has_v2_body = record.spec.speaks_v2 or record.spec.takes_tensors
         self.fields = timing_fields(self.timeout_s)
         self.lane_work = subjects.work(endpoint, deployment, "interactive")
-        self.lane_queued = subjects.work(endpoint, deployment, "queued")
         self.lane_shadow = subjects.work(endpoint, deployment, "shadow")
         self.stream = subjects.work_stream(endpoint, deployment)
         self.reply_prefix = subjects.reply_prefix(endpoint, deployment, gateway)
         self.failed = ""
         self.failed_until_s = 0.0
+        self.depth: wire.Depth | None = None
 
     def __repr__(self) -> str:
         return f"<Target {self.endpoint}/{self.deployment}>"
@@ -172,6 +172,7 @@ class RouteTable:
             known = old.targets.get(name) if old else None
             if known is not None:
                 target.failed, target.failed_until_s = known.failed, known.failed_until_s
+                target.depth = known.depth
             targets[name] = target
         return targets
 
@@ -205,6 +206,7 @@ class RouteTable:
         if target is not None:
             target.failed = depth.failed if depth.ready == 0 else ""
             target.failed_until_s = now_s + DEPTH_VALID_S
+            target.depth = depth
 
     def search(self, url: bytes, host: bytes) -> Route | None:
         """Find the route of a URL that is not in `by_path`: v2, a query, a host of its own."""

@@ -57,6 +57,8 @@ class Gateway:
         self._view = ConfigView(bus, subjects.CONFIG_BUCKET)
         self._heartbeat = Heartbeat(self.name, self._outlet, self._describe)
         self._server: HttpServer | None = None
+        self._cors = Cors(settings.cors_origins)
+        self._results = Results(bus, self._routes, self._cors)
         self._submissions = Submissions(bus, settings.queued_timeout_s)
         self._scoring = self._serve_scoring()
         self._invocations = Invocations(bus, self._routes, self._scoring, self._outlet)
@@ -103,6 +105,7 @@ class Gateway:
         """Drain; return how many requests were cut off."""
         self._is_leaving = True
         self._heartbeat.stop()
+        self._results.close()
         grace_s = self._settings.drain_timeout_s
         closing = [self._invocations.close(grace_s), self._ingress.intake.close(grace_s)]
         if self._server is not None:
@@ -116,7 +119,6 @@ class Gateway:
         return late
 
     def _serve_scoring(self) -> Scoring:
-        cors = Cors(self._settings.cors_origins)
         ledger = Ledger(self._traffic)
         parts = Parts(
             self._routes,
@@ -124,7 +126,7 @@ class Gateway:
             self._outlet,
             ledger,
             self._book,
-            cors,
+            self._cors,
             self._submissions,
         )
         return Scoring(parts, min(self._settings.max_request_bytes, self._bus.max_body_bytes))
@@ -140,10 +142,7 @@ class Gateway:
                 self._counts(),
             )
         )
-        cors = Cors(self._settings.cors_origins)
-        return build_app(
-            registry, lambda: self.is_ready, cors, Results(self._bus, self._routes).get
-        )
+        return build_app(registry, lambda: self.is_ready, self._cors, self._results.serve)
 
     def _counts(self) -> list[Counts]:
         return [

@@ -42,7 +42,7 @@ def accepted(endpoint: str, request_id: str) -> Response:
         "content-type: application/json\r\npreference-applied: respond-async\r\n"
         f"location: {location}\r\nretry-after: {RETRY_AFTER_S}\r\n"
     )
-    body = msgspec.json.encode({"id": request_id, "state": "accepted"})
+    body = msgspec.json.encode({"id": request_id, "state": "queued"})
     return Response(ACCEPTED, head.encode(), body)
 
 
@@ -78,11 +78,14 @@ class Submissions:
         done: Callable[[Call, Response], None],
         refuse: Callable[[Call, MeshError], None],
     ) -> None:
-        target, request_id = call.target, call.request_id
-        timeout_s = lanes.wished_timeout_s(call.exchange.headers, self._default_s)
-        record = JobRecord(deployment=target.deployment, timeout_s=timeout_s)
+        target, request_id, headers = call.target, call.request_id, call.exchange.headers
         try:
-            await lanes.put(self._bus, target, call.exchange, request_id, timeout_s)
+            timeout_s = lanes.wished_timeout_s(headers, self._default_s)
+            place = lanes.Place(target, lanes.lane_of(headers), timeout_s)
+            seq = await lanes.put(self._bus, place, call.exchange, request_id)
+            record = JobRecord(
+                deployment=target.deployment, timeout_s=timeout_s, lane=place.lane, seq=seq
+            )
             if not await jobs.note(self._bus, target.endpoint, request_id, record):
                 raise BusError("the request's id is taken")
         except MeshError as error:

@@ -1,24 +1,40 @@
-"""Queued requests as the broker keeps them: that one was accepted, and its result.
+"""Queued requests as the broker keeps them: where each was sent, who runs it, and its result.
 
-A result is written once, whoever comes first; both are gone a day later. Ring: adapter.
+A result is written once, whoever comes first: that decides how a request ended. Ring: adapter.
 """
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from mesh import subjects, wire
 from mesh.bus import ApiError, Bus, Message
 from mesh.clock import parse_broker_time
-from mesh.errors import MeshError, error_body
-from mesh.records import JobRecord
+from mesh.errors import (
+    CancelledRequestError,
+    DeadlineExceededError,
+    MeshError,
+    error_body,
+)
+from mesh.records import JobRecord, JobRun, JobState
 from mesh.statuses import status_of
 from mesh.streams import WRONG_LAST_SEQUENCE, last_message, store
+from mesh.subjects import Lane
 
 JSON: Final = "application/json"
 FIRST: Final = "0"
+# After its time limit a request may still run for as long as its deployment lets it.
+RUNNING_S: Final = 330.0
+GRACE_S: Final = 2.0  # hosts' clocks differ
+ENDED: Final[dict[str, JobState]] = {
+    CancelledRequestError.code: "cancelled",
+    DeadlineExceededError.code: "expired",
+}
 
 
 class Job(NamedTuple):
@@ -29,21 +45,53 @@ class Job(NamedTuple):
     at_s: float
 
 
-async def _store_if(bus: Bus, subject: str, body: bytes, headers: dict[str, str]) -> bool:
-    """Publish what names the sequence it expects; False if another one is there."""
+class Begun(NamedTuple):
+    """Who has begun a queued request, and when (Unix time)."""
+
+    run: JobRun
+    at_s: float
+
+
+class JobStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is known of a queued request. Times are Unix seconds, 0 if not known.
+
+    `seq` is its number in the deployment's queue, 0 if not known; `attempt` is 0 until it is begun;
+    `result` is there once it has ended, but for one that nobody ran in time.
+    """
+
+    request_id: str
+    state: JobState
+    deployment: str = ""
+    lane: Lane = "queued"
+    seq: int = 0
+    attempt: int = 0
+    instance: str = ""
+    submitted_at_s: float = 0.0
+    expires_at_s: float = 0.0
+    begun_at_s: float = 0.0
+    result: Message | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more will become of it."""
+        return self.state not in ("queued", "running")
+
+
+async def _store_if(bus: Bus, subject: str, body: bytes, headers: dict[str, str]) -> int:
+    """Publish what names the sequence it expects; return its own, 0 if another one is there."""
     try:
-        await store(bus, subject, body, headers)
+        ack = await store(bus, subject, body, headers)
     except ApiError as exc:
         if exc.err_code in WRONG_LAST_SEQUENCE:
-            return False
+            return 0
         raise
-    return True
+    return int(ack["seq"])
 
 
 async def note(
     bus: Bus, endpoint: str, request_id: str, record: JobRecord, after_seq: int = 0
-) -> bool:
-    """Write a job's record in place of number `after_seq`; False if another one is there.
+) -> int:
+    """Write a job's record in place of number `after_seq`; return its own, 0 if another is there.
 
     Raises:
         BusError: it could not be written, or nobody knows.
@@ -64,7 +112,65 @@ async def find(bus: Bus, endpoint: str, request_id: str) -> Job | None:
         return None
     headers = message.headers or {}
     record = msgspec.json.decode(message.data, type=JobRecord)
-    return Job(record, int(headers["Nats-Sequence"]), parse_broker_time(headers[wire.TIME_STAMP]))
+    return Job(record, int(headers[wire.SEQUENCE]), parse_broker_time(headers[wire.TIME_STAMP]))
+
+
+async def find_run(bus: Bus, endpoint: str, request_id: str) -> Begun | None:
+    """Return who has begun a queued request, None if nobody has.
+
+    Raises:
+        BusError: the broker cannot say.
+    """
+    subject = subjects.job_run(endpoint, request_id)
+    message = await last_message(bus, subjects.JOBS_STREAM, subject)
+    if message is None:
+        return None
+    run = msgspec.json.decode(message.data, type=JobRun)
+    return Begun(run, parse_broker_time((message.headers or {})[wire.TIME_STAMP]))
+
+
+async def status(bus: Bus, endpoint: str, request_id: str) -> JobStatus | None:
+    """Return what has become of a queued request, None if it is not known (any more).
+
+    Raises:
+        BusError: the broker cannot say.
+    """
+    # In this order: whatever ends meanwhile is seen to have ended.
+    job, begun = await asyncio.gather(
+        find(bus, endpoint, request_id), find_run(bus, endpoint, request_id)
+    )
+    result = await find_result(bus, endpoint, request_id)
+    return judge(request_id, job, begun, result, time.time())
+
+
+def judge(
+    request_id: str, job: Job | None, begun: Begun | None, result: Message | None, now_s: float
+) -> JobStatus | None:
+    """Return what the records of a request say together; None if there are none."""
+    if job is None and begun is None and result is None:
+        return None
+    known: dict[str, Any] = {"request_id": request_id, "state": "queued"}
+    if job is not None:
+        record = job.record
+        known |= {"deployment": record.deployment, "lane": record.lane, "seq": record.seq}
+        known |= {"submitted_at_s": job.at_s, "expires_at_s": job.at_s + record.timeout_s}
+        if begun is None and now_s > known["expires_at_s"] + GRACE_S:
+            known["state"] = "expired"
+    if begun is not None:
+        run = begun.run
+        is_over = now_s > begun.at_s + RUNNING_S and now_s > known.get("expires_at_s", 0.0)
+        known |= {"state": "expired" if is_over else "running", "begun_at_s": begun.at_s}
+        known |= {"deployment": run.deployment, "lane": run.lane, "seq": run.seq}
+        known |= {"attempt": run.attempt, "instance": run.instance}
+    if result is not None:
+        known |= {"state": state_of(result.headers or {}), "result": result}
+    return JobStatus(**known)
+
+
+def state_of(headers: Mapping[str, str]) -> JobState:
+    """Return the state that a result's headers stand for."""
+    code = headers.get(wire.ERROR, "")
+    return ENDED.get(code, "failed") if code else "done"
 
 
 async def keep_result(
@@ -77,7 +183,7 @@ async def keep_result(
     """
     subject = subjects.result(endpoint, request_id)
     said = headers | {wire.REQUEST_ID: request_id, wire.EXPECTED_SEQ: FIRST}
-    return await _store_if(bus, subject, body, said)
+    return await _store_if(bus, subject, body, said) > 0
 
 
 async def find_result(bus: Bus, endpoint: str, request_id: str) -> Message | None:

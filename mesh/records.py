@@ -1,8 +1,8 @@
 """Desired state and observed state as they are kept in the broker's buckets (JSON).
 
 `EndpointRecord`, `DeploymentRecord` and `AuthRecord` live in the config bucket and are written by
-the management service alone; `DeploymentState` lives in the state bucket, `JobRecord` in a stream.
-Ring: values.
+the management service alone; `DeploymentState` lives in the state bucket, `JobRecord` and `JobRun`
+in a stream. Ring: values.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import msgspec
 
 from mesh.spec.deployment import DeploymentSpec
 from mesh.spec.endpoint import EndpointSpec
+from mesh.subjects import Lane
 
 ProvisioningState = Literal[
     "Creating", "Deleting", "Scaling", "Updating", "Succeeded", "Failed", "Canceled"
 ]
-JobState = Literal["accepted"]
+JobState = Literal["queued", "running", "done", "failed", "cancelled", "expired"]
 
 
 class Artifact(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,13 +66,24 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `deployment` is where it was sent, empty while none has traffic; `ingress_seq` its number in the
     stream of enqueued requests, 0 if it came over HTTP; `timeout_s` counts from the message's own
-    timestamp.
+    timestamp. `lane` and `seq` say where in the deployment's queue it is, `seq` 0 while not known.
     """
 
-    state: JobState = "accepted"
     deployment: str = ""
     ingress_seq: int = 0
     timeout_s: float = 0.0
+    lane: Lane = "queued"
+    seq: int = 0
+
+
+class JobRun(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A queued request that a worker has begun; the last attempt counts. Written by workers."""
+
+    deployment: str
+    lane: Lane
+    seq: int
+    attempt: int
+    instance: str
 
 
 class AuthRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -46,7 +46,8 @@ CALLS: Final = f"{API_PREFIX}.>"
 INVOKES: Final = "mesh.invoke.*"
 ENQUEUES: Final = "mesh.enqueue.*"
 RESULTS: Final = "mesh.result.>"
-JOBS: Final = "mesh.job.*.*"
+JOBS: Final = "mesh.job.>"
+JOB_RUNS: Final = "mesh.job.*.*.run"
 WORK: Final = "mesh.work.>"
 REPLIES: Final = "mesh.reply.>"
 CANCELS: Final = "mesh.cancel.>"
@@ -102,6 +103,11 @@ def result(endpoint: str, request_id: str) -> str:
 def job(endpoint: str, request_id: str) -> str:
     """Where it is noted that a queued request was accepted."""
     return f"mesh.job.{endpoint}.{request_id}"
+
+
+def job_run(endpoint: str, request_id: str) -> str:
+    """Where the worker that begins a queued request says so."""
+    return f"mesh.job.{endpoint}.{request_id}.run"
 
 
 def work(endpoint: str, deployment: str, lane: Lane) -> str:

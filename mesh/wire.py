@@ -25,6 +25,7 @@ MSG_ID: Final = "Nats-Msg-Id"
 MSG_TTL: Final = "Nats-TTL"
 EXPECTED_SEQ: Final = "Nats-Expected-Last-Subject-Sequence"
 TIME_STAMP: Final = "Nats-Time-Stamp"
+SEQUENCE: Final = "Nats-Sequence"
 STATUS: Final = "Mesh-Status"
 ERROR: Final = "Mesh-Error"
 INSTANCE: Final = "Mesh-Instance"
@@ -33,6 +34,7 @@ ATTEMPT: Final = "Mesh-Attempt"
 TIMING: Final = "Mesh-Timing"
 DEPLOYMENT: Final = "Mesh-Deployment"
 MODEL_STATUS: Final = "Mesh-Model-Status"
+PRIORITY: Final = "Mesh-Priority"
 
 
 InstanceState = Literal["starting", "ready", "draining", "failed"]

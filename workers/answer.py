@@ -9,8 +9,11 @@ import hashlib
 import time
 from typing import Final, NamedTuple
 
+import msgspec
+
 from mesh import subjects, wire
 from mesh.errors import BackendError, MeshError, error_body
+from mesh.records import JobRun
 from mesh.statuses import status_of
 from mesh.subjects import WorkerAddress
 from workers.exchange import JSON, Outcome
@@ -107,6 +110,17 @@ class Speaker:
         if 0 < len(reply.http) <= MESH_HTTP_BYTES:
             headers |= {wire.HTTP: _clean(reply.http.decode())}
         return headers
+
+    def begun(self, work: Work) -> tuple[str, bytes]:
+        """Subject and body of the note that a queued request runs."""
+        run = JobRun(
+            deployment=self._address.deployment,
+            lane=work.lane,
+            seq=work.seq,
+            attempt=work.attempt,
+            instance=self._instance,
+        )
+        return subjects.job_run(self.endpoint, work.request_id), msgspec.json.encode(run)
 
     def shadow(self, work: Work, reply: Reply) -> tuple[str, bytes]:
         """Subject and body of a mirror deployment's answer."""

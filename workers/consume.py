@@ -175,6 +175,8 @@ class Consumer:
 
     def _submit(self, work: Work, now_s: float) -> None:
         stop_s = now_s + self._spec.timeout_s
+        if work.lane != "interactive" and work.is_kept:
+            self._end.note_begun(work)
         self._runners.submit(run_request(work, self._latest_s(work), stop_s))
 
     async def _record_and_run(self, work: Work) -> None:

@@ -94,6 +94,10 @@ class Endings:
         work.held_s = now_s
         self._outbox.send(work.ack, IN_PROGRESS)
 
+    def note_begun(self, work: Work) -> None:
+        """Tell those who ask for a queued request that it runs."""
+        self._outbox.send(*self._speaker.begun(work))
+
     def spawn(self, step: Coroutine[None, None, None]) -> None:
         """Run a step that has to wait for the broker; `drained` waits for it."""
         task = asyncio.create_task(step)

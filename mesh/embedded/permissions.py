@@ -56,6 +56,7 @@ def permissions(role: Role) -> Permissions:
                 subjects.reply_wildcard("*"),
                 subjects.DEPTHS,
                 subjects.INVOKES,
+                subjects.RESULTS,
                 own_inbox,
             ]
             return _limited(_gateway_publishes(), hears) | {"allow_responses": INVOKED}
@@ -82,7 +83,7 @@ def producer_permissions(name: str, endpoints: Sequence[str]) -> Permissions:
             subjects.invoke(endpoint),
             subjects.enqueue(endpoint),
             f"$JS.API.DIRECT.GET.{subjects.RESULTS_STREAM}.{subjects.result(endpoint, '>')}",
-            f"$JS.API.DIRECT.GET.{subjects.JOBS_STREAM}.{subjects.job(endpoint, '*')}",
+            f"$JS.API.DIRECT.GET.{subjects.JOBS_STREAM}.{subjects.job(endpoint, '>')}",
         ]
         hears.append(subjects.result(endpoint, ">"))
     return {"publish": {"allow": publishes}, "subscribe": {"allow": hears}}
@@ -137,6 +138,7 @@ def _gateway_publishes() -> list[str]:
         # A stream's name is one token, so work queues cannot be named by a wildcard alone.
         "$JS.API.STREAM.MSG.DELETE.*",
         "$JS.API.STREAM.MSG.GET.*",
+        *(f"$JS.API.CONSUMER.INFO.*.{lane}" for lane in subjects.KEPT_LANES),
         *_reads(CONFIG),
     ]
 
@@ -150,6 +152,7 @@ def _worker_publishes() -> list[str]:
         subjects.SHADOWS,
         subjects.DEAD,
         subjects.RESULTS,
+        subjects.JOB_RUNS,
         "$JS.API.CONSUMER.MSG.NEXT.*.*",
         "$JS.API.CONSUMER.INFO.*.*",
         "$JS.ACK.>",

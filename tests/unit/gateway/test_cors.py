@@ -30,5 +30,5 @@ def test_preflight_allows_what_a_scoring_request_needs():
     """The browser learns that it may send a key and a body type."""
     headers = Cors(["*"]).preflight(b"https://a.example")
 
-    assert headers["access-control-allow-methods"] == "POST, GET"
+    assert headers["access-control-allow-methods"] == "POST, GET, DELETE"
     assert "authorization" in headers["access-control-allow-headers"]
