@@ -64,7 +64,7 @@ class AsgiStream(Stream):
 
     def feed(self, data: bytes, size_bytes: int) -> None:
         """Keep a piece of the body until the application wants it; only then more may come."""
-        if self.ends:
+        if self.ends or not data:
             self.link.consume(self, size_bytes)
             return
         self._pieces.append((data, size_bytes))

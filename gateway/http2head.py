@@ -23,6 +23,8 @@ _NAME: Final = re.compile(rb"[a-z0-9!#$%&'*+.^_`|~-]+")
 _VALUE: Final = re.compile(rb"(?:[^\x00-\x20\x7f](?:[^\x00-\x08\x0a-\x1f\x7f]*[^\x00-\x20\x7f])?)?")
 _PATH: Final = re.compile(rb"(?:/[^\x00-\x20\x7f]*|\*)")
 
+_RULES: Final = {b"te": re.compile(rb"trailers"), b"content-length": re.compile(rb"[0-9]{1,18}")}
+
 
 class Head(NamedTuple):
     """A request's head; `headers` with the host, the pieces of a cookie joined."""
@@ -70,5 +72,6 @@ def check_head(head: Head) -> None:
     for name, value in head.headers:
         if not _NAME.fullmatch(name) or name in OF_HTTP1:
             raise RequestError(f"{name[:80]!r} is no header of HTTP/2")
-        if not _VALUE.fullmatch(value) or (name == b"te" and value != b"trailers"):
+        rule = _RULES.get(name, _VALUE)
+        if not rule.fullmatch(value):
             raise RequestError(f"{name[:80]!r} has a value that is not allowed")

@@ -109,7 +109,7 @@ class ScoringStream(Stream):
 
     def feed(self, data: bytes, size_bytes: int) -> None:
         """Take a piece of the body, unless the request is answered already."""
-        if not self.exchange.response_complete:
+        if data and not self.exchange.response_complete:
             self.exchange.feed(data)
         self.link.consume(self, size_bytes)
 

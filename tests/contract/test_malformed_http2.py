@@ -127,6 +127,7 @@ async def test_what_breaks_the_protocol_is_told(sent, code):
         {"connection": "close"},
         {"transfer-encoding": "chunked"},
         {"te": "gzip"},
+        {"content-length": "0", "Content-Length": "x"},
         {"x": "a\r\nb: c"},
         {"x": "zero\0"},
         {"x": " blank"},
@@ -154,9 +155,17 @@ async def test_head_that_is_not_in_order_is_refused_alone(change):
     assert (refused.status, other.status) == (400, 200)
 
 
-async def test_late_pseudo_header_is_refused():
-    """After a header it is none."""
-    head = read_head([(b":method", b"GET"), (b":scheme", b"http"), (b"x", b"y"), (b":path", b"/")])
+@pytest.mark.parametrize(
+    "added",
+    [
+        [(b"x", b"y"), (b":authority", b"h")],
+        [(b":path", b"/other")],
+        [(b"content-length", b"1"), (b"content-length", b"x")],
+    ],
+)
+def test_late_and_repeated_fields_are_refused(added):
+    """A pseudo-header after a header is none, nor is a second one."""
+    head = read_head([(b":method", b"GET"), (b":scheme", b"http"), (b":path", b"/"), *added])
 
     with pytest.raises(RequestError):
         check_head(head)
