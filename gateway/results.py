@@ -14,6 +14,7 @@ from starlette import requests, responses
 from gateway import auth
 from gateway.edge import RETRY_AFTER_S, Response, refusal, stored
 from gateway.routes import RouteTable
+from gateway.streamed import as_asgi
 from mesh import jobs, subjects
 from mesh.bus import Bus
 from mesh.errors import DeadlineExceededError, MeshError, NotFoundError
@@ -42,7 +43,7 @@ class Results:
             response = refusal(error)
         lines = response.head.decode("latin-1").splitlines()
         headers = dict(line.split(": ", 1) for line in lines)
-        return responses.Response(response.body, response.status, headers)
+        return await as_asgi(self._bus, response, headers)
 
     def _check(self, endpoint: str, authorization: str | None) -> None:
         route = self._routes.by_name.get(endpoint)

@@ -33,6 +33,7 @@ ATTEMPT: Final = "Mesh-Attempt"
 TIMING: Final = "Mesh-Timing"
 DEPLOYMENT: Final = "Mesh-Deployment"
 MODEL_STATUS: Final = "Mesh-Model-Status"
+BODY: Final = "Mesh-Body"
 
 
 InstanceState = Literal["starting", "ready", "draining", "failed"]
