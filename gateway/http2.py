@@ -29,10 +29,10 @@ from gateway.edge import refusal
 from gateway.exchange import Exchange, Handler
 from gateway.http2asgi import AsgiStream
 from gateway.http2head import Head, check_head, read_head
-from gateway.http2link import MAX_STREAMS, Http2Link
-from gateway.http2streams import ScoringStream, Stream
+from gateway.http2link import MAX_STREAMS, Ends, Http2Link
+from gateway.http2scoring import ScoringStream
+from gateway.http2streams import Stream
 from gateway.protocol import (
-    BODY_TIMEOUT_S,
     IDLE_TIMEOUT_S,
     MAX_HEAD_BYTES,
     MAX_HEADERS,
@@ -96,7 +96,7 @@ class Http2Protocol(asyncio.Protocol):
         """Begin with our settings."""
         self.transport = transport
         self._connections.add(self)
-        self.link = Http2Link(transport, self._shared, self._done)
+        self.link = Http2Link(transport, self._shared, Ends(self._done, self._drop))
         self.link.flush()
 
     def data_received(self, data: bytes) -> None:
@@ -164,7 +164,7 @@ class Http2Protocol(asyncio.Protocol):
         except Exception:  # a bug of ours is not blamed on the client, and not hidden
             log.exception("http2.failed")
             stream = self._refuse(number, MeshError())
-        self._guard(stream, stream.begin)
+        self._guard(stream, stream.start)
 
     def _open(self, number: int, head: Head) -> Stream:
         if head.size_bytes > MAX_HEAD_BYTES or len(head.headers) > MAX_HEADERS:
@@ -187,7 +187,7 @@ class Http2Protocol(asyncio.Protocol):
         stream = AsgiStream(self.link, number, self._shared.now_s)
         self._streams[number] = stream
         client = self.transport.get_extra_info("peername")
-        task = stream.start(self._app, head, (client[0], client[1]) if client else None)
+        task = stream.run(self._app, head, (client[0], client[1]) if client else None)
         self._state.tasks.add(task)
         task.add_done_callback(self._state.tasks.discard)
         return stream
@@ -278,7 +278,7 @@ class Http2Protocol(asyncio.Protocol):
     def sweep(self, now_s: float) -> None:
         """End requests and answers that do not go on, and a connection without any."""
         for stream in list(self._streams.values()):
-            limit_s = BODY_TIMEOUT_S if not stream.is_whole else SEND_TIMEOUT_S
+            limit_s = SEND_TIMEOUT_S if stream.is_whole else stream.limit_s
             if (not stream.is_whole or stream.left) and now_s - stream.since_s > limit_s:
                 self._drop(stream, ErrorCodes.CANCEL)
         if not self._streams and now_s - self._idle_since_s > IDLE_TIMEOUT_S:

@@ -39,7 +39,7 @@ class AsgiStream(Stream):
         self._waits_for_continue = False
         self._is_body_told = False
 
-    def start(self, app: Any, head: Head, client: tuple[str, int] | None) -> asyncio.Task[None]:
+    def run(self, app: Any, head: Head, client: tuple[str, int] | None) -> asyncio.Task[None]:
         """Run the application."""
         self._is_head = head.method == b"HEAD"
         self._waits_for_continue = (b"expect", b"100-continue") in head.headers

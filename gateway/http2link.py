@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
@@ -83,14 +83,21 @@ def new_connection() -> H2Connection:
     return connection
 
 
-class Http2Link:
-    """Sends for the streams of one connection. `on_done` is called when an answer is all sent."""
+class Ends(NamedTuple):
+    """Who hears that an answer is all sent, and who ends a stream without one."""
 
-    def __init__(self, transport: Any, shared: Shared, on_done: Callable[[Stream], None]) -> None:
+    done: Callable[[Stream], None]
+    drop: Callable[[Stream, ErrorCodes], None]
+
+
+class Http2Link:
+    """Sends for the streams of one connection."""
+
+    def __init__(self, transport: Any, shared: Shared, ends: Ends) -> None:
         self.h2 = new_connection()
         self._transport = transport
         self._shared = shared
-        self._on_done = on_done
+        self._ends = ends
         self._waiting: dict[int, Stream] = {}  # whose answers the other side does not take yet
         self._loop = asyncio.get_running_loop()
         self._flush_due = False
@@ -113,7 +120,7 @@ class Http2Link:
         stream.since_s = self._shared.now_s
         stream.ends = ends
         if ends:
-            self._on_done(stream)
+            self._ends.done(stream)
         self.flush_soon()
 
     def send_body(self, stream: Stream, data: bytes, *, ends: bool) -> None:
@@ -135,6 +142,10 @@ class Http2Link:
         """Let the other side send so much more."""
         self.acknowledge(stream.number, size_bytes)
         self.flush_soon()
+
+    def break_off(self, stream: Stream, code: ErrorCodes) -> None:
+        """End a stream whose answer cannot be brought to its end."""
+        self._ends.drop(stream, code)
 
     # What the connection asks.
 
@@ -192,7 +203,7 @@ class Http2Link:
         if not stream.left:
             self._waiting.pop(number, None)
             if stream.ends:
-                self._on_done(stream)
+                self._ends.done(stream)
         return HEAD_BYTES + len(piece)
 
     def _next_piece(self, stream: Stream) -> memoryview | None:

@@ -1,4 +1,4 @@
-"""Requests on an HTTP/2 connection: a stream each, with what is left to send of its answer.
+"""A stream of an HTTP/2 connection: one request, with what is left to send of its answer.
 
 Ring: adapter.
 """
@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections import deque
 from typing import Final, Protocol
 
+from h2.errors import ErrorCodes
+
 from gateway.edge import CLOSE_LINE, Response
-from gateway.exchange import Exchange
 from gateway.http2head import Fields
+from gateway.protocol import BODY_TIMEOUT_S
 
 CONTINUE: Final[Fields] = [(b":status", b"100")]
 CLOSE: Final = CLOSE_LINE.rstrip()
@@ -35,18 +37,23 @@ class Link(Protocol):
     def consume(self, stream: Stream, size_bytes: int) -> None:
         """Let the other side send so much more."""
 
+    def break_off(self, stream: Stream, code: ErrorCodes) -> None:
+        """End a stream whose answer cannot be brought to its end."""
+
 
 class Stream:
     """One request and its answer. This kind only answers; others know what to do with a request.
 
-    `since_s` is when it began, or its answer last went on. `is_whole`: the request is here;
-    `ends`: all of the answer is in `left`, what of it could not be sent yet.
+    `since_s` is when it began, or its answer last went on; `limit_s` how long the request may take
+    to come. `is_whole`: it is here; `ends`: all of the answer is in `left`, what of it could not be
+    sent yet.
     """
 
     def __init__(self, link: Link, number: int, since_s: float) -> None:
         self.link = link
         self.number = number
         self.since_s = since_s
+        self.limit_s = BODY_TIMEOUT_S
         self.is_whole = False
         self.ends = False
         self.left: deque[memoryview] = deque()
@@ -59,7 +66,7 @@ class Stream:
         """How much of the answer waits for the other side."""
         return sum(map(len, self.left))
 
-    def begin(self) -> None:
+    def start(self) -> None:
         """Act on the head."""
 
     def feed(self, data: bytes, size_bytes: int) -> None:
@@ -82,12 +89,17 @@ class Stream:
 
     def answer(self, response: Response, lines: bytes) -> None:
         """Send an answer, with these header lines besides its own."""
-        status, head, body, _ = response
-        fields = [(b":status", b"%d" % status), *read_lines(head + self.link.date_line + lines)]
-        fields.append((b"content-length", b"%d" % len(body)))
-        self.link.send_head(self, fields, ends=not body)
+        body = response.body
+        self.answer_head(response, len(body), lines)
         if body:
             self.link.send_body(self, body, ends=True)
+
+    def answer_head(self, response: Response, size_bytes: int, lines: bytes) -> None:
+        """Send the head of an answer whose body has so many bytes."""
+        lines = response.head + self.link.date_line + lines
+        fields = [(b":status", b"%d" % response.status), *read_lines(lines)]
+        fields.append((b"content-length", b"%d" % size_bytes))
+        self.link.send_head(self, fields, ends=not size_bytes)
 
     def take(self, limit_bytes: int) -> memoryview:
         """Take out what is to be sent next, at most so much."""
@@ -96,46 +108,6 @@ class Stream:
             return self.left.popleft()
         self.left[0] = piece[limit_bytes:]
         return piece[:limit_bytes]
-
-
-class ScoringStream(Stream):
-    """A scoring request; the connection of its exchange."""
-
-    exchange: Exchange
-
-    def begin(self) -> None:
-        """Check what can be checked at the head."""
-        self.exchange.take_turn()
-
-    def feed(self, data: bytes, size_bytes: int) -> None:
-        """Take a piece of the body, unless the request is answered already."""
-        if data and not self.exchange.response_complete:
-            self.exchange.feed(data)
-        self.link.consume(self, size_bytes)
-
-    def complete(self) -> None:
-        """Serve the request."""
-        self.is_whole = True
-        if not self.exchange.response_complete:
-            self.exchange.complete()
-
-    def lose(self) -> None:
-        """Cancel the request, as a lost connection does."""
-        if not self.exchange.response_complete:
-            self.exchange.lose()
-
-    # What an exchange asks.
-
-    def send(self, response: Response, lines: bytes) -> None:
-        """Send an answer, with these header lines besides its own."""
-        self.answer(response, lines)
-
-    def finished(self, exchange: Exchange) -> None:
-        """Note that the answer is written: the connection has seen it itself."""
-
-    def allow_body(self) -> None:
-        """Tell the client, which waits for it, to send the body."""
-        self.link.send_continue(self)
 
 
 def read_lines(lines: bytes) -> Fields:

@@ -159,7 +159,7 @@ class Ingress:
         left_s = self.intake.clock.local_s(enqueued.stamped_ns, now_s) + timeout_s - now_s
         if left_s <= 0:
             raise DeadlineExceededError("it could not be queued within its time limit")
-        limit = self._handler.max_body_bytes
+        limit = min(self._handler.max_body_bytes, self._bus.max_body_bytes)
         if len(message.data) > limit:
             raise PayloadTooLargeError(f"the body is larger than {limit} bytes")
         invocation = Invocation(message, route, self._handler, now_s)

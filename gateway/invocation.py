@@ -13,10 +13,12 @@ from gateway.call import WISH_MS, Call
 from gateway.edge import Response
 from gateway.exchange import Exchange, Handler
 from gateway.paths import SCORE, read
+from gateway.pipe import NoPipe
 from gateway.routes import Route
-from mesh import wire
+from mesh import claims, wire
 from mesh.bus import Message
-from mesh.errors import BackendError, NotFoundError, RequestError
+from mesh.claims import Claim
+from mesh.errors import BackendError, NotFoundError, ProtocolError, RequestError
 
 TIMEOUT_MS: Final = wire.TIMEOUT_MS.lower().encode()
 METHOD: Final = wire.METHOD.lower().encode()
@@ -33,6 +35,8 @@ OURS: Final = ("mesh.", "$")
 class NoConnection:
     """Stands where an HTTP request has its connection; an invocation answers by itself."""
 
+    pipe = NoPipe()
+
     def send(self, response: Response, lines: bytes) -> None:
         """Never called."""
 
@@ -42,6 +46,12 @@ class NoConnection:
     def allow_body(self) -> None:
         """Never called: the body is there."""
 
+    def expect_large_body(self) -> None:
+        """Do nothing: the body is there."""
+
+    def begin(self, response: Response, size_bytes: int, lines: bytes) -> None:
+        """Never called: an answer is one message."""
+
 
 class Invocation(Exchange):
     """A message on `mesh.invoke.<endpoint>`. The broker let it through: no key is asked for."""
@@ -49,6 +59,7 @@ class Invocation(Exchange):
     __slots__ = ("answer", "reply")
 
     is_trusted = True
+    takes_pieces = False
     context: Call
     answer: Callable[[Invocation, Response], None]
 
@@ -60,6 +71,8 @@ class Invocation(Exchange):
         self.headers = dict(self.header_list)
         self.method, self.url = place_of(self.headers, route)
         self.headers.setdefault(USER_AGENT, b"nats")
+        if wire.BODY in (message.headers or {}):
+            self.claim = claim_of(message.headers or {})
         if TIMEOUT_MS in self.headers:
             self.headers.setdefault(WISH_MS, self.headers[TIMEOUT_MS])
 
@@ -83,6 +96,18 @@ def header_list(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
         (name.lower().encode("latin-1", "replace"), value.encode("latin-1", "replace"))
         for name, value in headers.items()
     ]
+
+
+def claim_of(headers: Mapping[str, str]) -> Claim:
+    """Return the body that a message names instead of having it.
+
+    Raises:
+        RequestError: it names none.
+    """
+    try:
+        return claims.parse(headers[wire.BODY])
+    except ProtocolError as exc:
+        raise RequestError(exc.message) from exc
 
 
 def place_of(headers: Mapping[bytes, bytes], route: Route) -> tuple[bytes, bytes]:

@@ -17,6 +17,7 @@ from gateway.cors import Cors
 from gateway.heartbeat import Heartbeat
 from gateway.ingress import Ingress
 from gateway.invoke import Invocations
+from gateway.large import LargeBodies
 from gateway.ledger import Ledger
 from gateway.meters import MeterBook
 from gateway.metrics import Counts, GatewayCollector
@@ -60,6 +61,7 @@ class Gateway:
         self._cors = Cors(settings.cors_origins)
         self._results = Results(bus, self._routes, self._cors)
         self._submissions = Submissions(bus, settings.queued_timeout_s)
+        self._large = LargeBodies(bus, settings.queued_timeout_s)
         self._scoring = self._serve_scoring()
         self._invocations = Invocations(bus, self._routes, self._scoring, self._outlet)
         self._ingress = Ingress(
@@ -112,6 +114,7 @@ class Gateway:
             closing.append(self._server.close(grace_s))
         late = sum(await asyncio.gather(*closing))
         await self._submissions.close()
+        await self._large.close()
         self._pending.close()
         if self._traffic is not None:
             self._traffic.flush()
@@ -128,8 +131,10 @@ class Gateway:
             self._book,
             self._cors,
             self._submissions,
+            self._large,
         )
-        return Scoring(parts, min(self._settings.max_request_bytes, self._bus.max_body_bytes))
+        inline_bytes = min(self._settings.inline_request_bytes, self._bus.max_body_bytes)
+        return Scoring(parts, self._settings.max_request_bytes, inline_bytes)
 
     def _app(self) -> Any:
         registry = metrics.new_registry()

@@ -36,6 +36,7 @@ SCALE_STREAM: Final = "SCALE"
 INGRESS_STREAM: Final = "INGRESS"
 RESULTS_STREAM: Final = "RESULTS"
 JOBS_STREAM: Final = "JOBS"
+BODIES_STREAM: Final = "BODIES"
 
 INGRESS_CONSUMER: Final = "gateways"
 
@@ -60,6 +61,7 @@ TRAFFIC: Final = "mesh.traffic.>"
 SHADOWS: Final = "mesh.shadow.>"
 DEAD: Final = "mesh.dead.>"
 SCALES: Final = "mesh.scale.>"
+BODIES: Final = "mesh.body.>"
 
 
 class WorkerAddress(NamedTuple):
@@ -200,6 +202,11 @@ def retried_id(seq: int) -> str:
 def scale(endpoint: str, deployment: str) -> str:
     """Where the scaler says why a deployment gets more instances, or fewer."""
     return f"mesh.scale.{endpoint}.{deployment}"
+
+
+def body(body_id: str, index: int) -> str:
+    """Where one chunk of a large body is kept; they are counted from 0."""
+    return f"mesh.body.{body_id}.{index}"
 
 
 def api(verb: str) -> str:

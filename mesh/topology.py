@@ -18,6 +18,8 @@ DUPLICATE_WINDOW_S: Final = 30
 INGRESS_WINDOW_S: Final = 120
 INGRESS_ACK_WAIT_S: Final = 10.0  # shorter than the window in which a work queue knows an id
 RESULT_TTL_S: Final = 86_400
+# 40 of the largest bodies. The broker reserves it: a small disk has room for no more.
+BODIES_BYTES: Final = 4096 * MIB
 INTERACTIVE_ACK_WAIT_S: Final = (0.5, 2.0)
 LOWER_ACK_WAIT_S: Final = 5.0
 
@@ -98,7 +100,24 @@ def shared_streams() -> list[Config]:
         ingress(),
         _last_value_stream(subjects.RESULTS_STREAM, subjects.RESULTS, max_bytes=8192 * MIB),
         _last_value_stream(subjects.JOBS_STREAM, subjects.JOBS, max_bytes=1024 * MIB),
+        bodies(),
     ]
+
+
+def bodies() -> Config:
+    """Large bodies, chunk by chunk, each gone after its own time to live; refused when full."""
+    return {
+        "name": subjects.BODIES_STREAM,
+        "subjects": [subjects.BODIES],
+        "retention": "limits",
+        "storage": "file",
+        "discard": "new",
+        "max_msgs_per_subject": 1,
+        "max_bytes": BODIES_BYTES,
+        "allow_direct": True,
+        "allow_msg_ttl": True,
+        "num_replicas": 1,
+    }
 
 
 def ingress() -> Config:

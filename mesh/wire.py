@@ -35,6 +35,7 @@ TIMING: Final = "Mesh-Timing"
 DEPLOYMENT: Final = "Mesh-Deployment"
 MODEL_STATUS: Final = "Mesh-Model-Status"
 PRIORITY: Final = "Mesh-Priority"
+BODY: Final = "Mesh-Body"
 
 
 InstanceState = Literal["starting", "ready", "draining", "failed"]

@@ -20,7 +20,7 @@ from mesh.subjects import KEPT_LANES
 
 log = logging.getLogger("scaler.requeue")
 
-HANDED_ON: Final = (wire.CONTENT_TYPE, wire.TRACEPARENT, wire.METHOD, wire.PATH)
+HANDED_ON: Final = (*(wire.CONTENT_TYPE, wire.TRACEPARENT, wire.METHOD, wire.PATH, wire.BODY),)
 
 
 async def requeue(bus: Bus, endpoint: str, deployment: str) -> int:

@@ -13,6 +13,7 @@ class Echo:
 
     max_body_bytes = LIMIT_BYTES
     early_bytes = 1000
+    inline_bytes = LIMIT_BYTES
 
     def __init__(self):
         self.gone = asyncio.Event()

@@ -57,7 +57,9 @@ class Worker:
         self._logs = LogShipper(self._bus, instance.address)
         self._pool: Pool | None = None
         self._hopeless = asyncio.Event()
-        self._consumer = Consumer(instance, self._outbox, attempts, self._clock)
+        self._consumer = Consumer(
+            instance, self._outbox, attempts, self._clock, settings.worker.max_answer_bytes
+        )
         self._device: DeviceWatch | None = None
         if instance.record.spec.mesh.device == "cuda":
             self._device = DeviceWatch(os.environ.get(VISIBLE, ""))

@@ -9,7 +9,7 @@ from collections.abc import Coroutine, Mapping
 from typing import Any, Final, TypeVar
 from weakref import WeakValueDictionary
 
-from mesh import jobs, subjects, wire
+from mesh import bodies, claims, jobs, subjects, wire
 from mesh.bus import Bus, Message, NoRespondersError
 from mesh.client.answer import Answer, Ask, checked, refuse_bad_id
 from mesh.errors import (
@@ -62,7 +62,7 @@ class NatsTransport:
             raise NoRespondersError("no gateway is running") from exc
         except BusTimeoutError as exc:
             raise DeadlineExceededError(f"no answer within {timeout_s:g} s") from exc
-        return read(told)
+        return await self._read(told)
 
     async def submit(self, asked: Ask) -> str:
         """Queue a request; return its id."""
@@ -98,17 +98,37 @@ class NatsTransport:
         await self._bus.flush()  # from here on nothing is missed
         message = await jobs.find_result(self._bus, endpoint, request_id)
         if message is not None:
-            return read(message)
+            return await self._read(message)
         job = await jobs.find(self._bus, endpoint, request_id)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(arrived.wait(), wait_s if job else max(wait_s, TAKEN_S))
         # What is heard may be a second result, which the stream has refused: it is asked.
         message = await jobs.find_result(self._bus, endpoint, request_id)
         if message is not None:
-            return read(message)
+            return await self._read(message)
         if job is None and await jobs.find(self._bus, endpoint, request_id) is None:
             raise NotFoundError(f"no request '{request_id}', or it is more than a day old")
         raise NotFinishedError
+
+    async def _read(self, message: Message) -> Answer:
+        """Return the answer in a message; its body may lie in the broker apart from it.
+
+        Raises:
+            MeshError: it is not 2xx, or this user may not read the body there.
+        """
+        headers = message.headers or {}
+        if wire.BODY not in headers:
+            return read(message, message.data)
+        claim = claims.parse(headers[wire.BODY])
+        first = f"$JS.API.DIRECT.GET.{subjects.BODIES_STREAM}.{subjects.body(claim.id, 0)}"
+        try:
+            body = await self._allowed(first, bodies.read(self._bus, claim))
+        except ForbiddenError as exc:
+            raise ForbiddenError(
+                f"the answer has {claim.size_bytes} bytes, more than a message may have: "
+                f"ask for it over HTTP"
+            ) from exc
+        return read(message, body)
 
     async def _allowed(self, subject: str, step: Coroutine[Any, Any, _T]) -> _T:
         """Do what publishes on `subject`; the broker's refusal ends it, as no answer will come.
@@ -135,8 +155,8 @@ class NatsTransport:
             refused.set()
 
 
-def read(message: Message) -> Answer:
-    """Return the answer in a message.
+def read(message: Message, body: bytes) -> Answer:
+    """Return the answer that a message, and a body, are.
 
     Raises:
         MeshError: it is not 2xx.
@@ -144,7 +164,7 @@ def read(message: Message) -> Answer:
     headers: Mapping[str, str] = message.headers or {}
     answer = Answer(
         status=int(headers.get(wire.STATUS, 500)),
-        body=message.data,
+        body=body,
         content_type=headers.get(wire.CONTENT_TYPE, ""),
         request_id=headers.get(wire.REQUEST_ID, ""),
         deployment=headers.get(wire.DEPLOYMENT, ""),

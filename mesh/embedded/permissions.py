@@ -22,6 +22,7 @@ from mesh.settings import (
 CONFIG: Final = f"KV_{subjects.CONFIG_BUCKET}"
 ATTEMPTS: Final = f"KV_{subjects.ATTEMPTS_BUCKET}"
 ARTIFACTS: Final = f"OBJ_{subjects.ARTIFACTS_BUCKET}"
+_BODY_CHUNKS: Final = f"$JS.API.DIRECT.GET.{subjects.BODIES_STREAM}.{subjects.BODIES}"
 # A management call may take minutes (a traffic change waits for every gateway); its caller's
 # inbox may have any name, so the answer is allowed by the question.
 ANSWERS: Final = {"max": 16, "expires": "30m"}
@@ -129,12 +130,14 @@ def _gateway_publishes() -> list[str]:
         subjects.TRAFFIC,
         subjects.RESULTS,
         subjects.JOBS,
+        subjects.BODIES,
         f"{PRODUCER_INBOXES}.>",  # an answer after a reconnect has no question on record
         f"$JS.API.CONSUMER.MSG.NEXT.{subjects.INGRESS_STREAM}.{subjects.INGRESS_CONSUMER}",
         f"$JS.API.CONSUMER.INFO.{subjects.INGRESS_STREAM}.{subjects.INGRESS_CONSUMER}",
         f"$JS.ACK.{subjects.INGRESS_STREAM}.>",
         f"$JS.API.DIRECT.GET.{subjects.RESULTS_STREAM}.>",
         f"$JS.API.DIRECT.GET.{subjects.JOBS_STREAM}.>",
+        _BODY_CHUNKS,
         # A stream's name is one token, so work queues cannot be named by a wildcard alone.
         "$JS.API.STREAM.MSG.DELETE.*",
         "$JS.API.STREAM.MSG.GET.*",
@@ -153,6 +156,8 @@ def _worker_publishes() -> list[str]:
         subjects.DEAD,
         subjects.RESULTS,
         subjects.JOB_RUNS,
+        subjects.BODIES,
+        _BODY_CHUNKS,
         "$JS.API.CONSUMER.MSG.NEXT.*.*",
         "$JS.API.CONSUMER.INFO.*.*",
         "$JS.ACK.>",

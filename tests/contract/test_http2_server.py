@@ -12,8 +12,9 @@ import pytest
 from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
 
-from gateway.http2 import BODY_TIMEOUT_S, IDLE_TIMEOUT_S, RESETS, SEND_TIMEOUT_S
+from gateway.http2 import RESETS, SEND_TIMEOUT_S
 from gateway.http2link import MAX_STREAMS
+from gateway.protocol import BODY_TIMEOUT_S, IDLE_TIMEOUT_S
 from gateway.server import HttpServer
 from tests.echo import HANG, LIMIT_BYTES, Echo
 from tests.rawhttp import Client
@@ -114,7 +115,7 @@ async def test_slow_request_holds_nobody_up(client, echo, path):
 @ways
 async def test_large_bodies_pass_in_both_directions(client, echo, path):
     """In frames, as far as the windows allow, until all is there."""
-    echo.max_body_bytes = 4_000_000
+    echo.max_body_bytes = echo.inline_bytes = 4_000_000
     body = bytes(range(256)) * 12_000
     number = client.begin(path)
     left = memoryview(body)

@@ -42,6 +42,7 @@ class Yes:
     """Answers every scoring request with `yes`, and everything else as an ASGI application."""
 
     max_body_bytes = 1000
+    inline_bytes = 1000
     early_bytes = 100
 
     async def __call__(self, scope, receive, send):
