@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from gateway.admission import retry_after
 from mesh import wire
 from mesh.errors import BackendError, MeshError, error_body
 from mesh.statuses import status_of
@@ -71,7 +72,8 @@ def refusal(error: MeshError) -> Response:
     if status == 401:
         head += b"www-authenticate: Bearer\r\n"
     if status in (429, 503):
-        head += b"retry-after: %d\r\n" % RETRY_AFTER_S
+        after_s = retry_after(error.context.get("retry_after_s"))
+        head += b"retry-after: %d\r\n" % after_s
     if isinstance(error, BackendError):
         head += model_error_lines(500, error.code)
     said = {wire.ERROR: error.code, wire.CONTENT_TYPE: "application/json"}

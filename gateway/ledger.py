@@ -64,12 +64,14 @@ class Ledger:
 
     def count_failure(self, call: Call, error: MeshError) -> None:
         """Count what the deployment was offered and did not serve: each request in one way."""
+        meters = call.meters
         if isinstance(error, DeadlineExceededError):
-            call.meters.timed_out += 1
-            call.meters.accepted -= call.is_out
+            meters.timed_out += 1
+            meters.accepted -= call.is_out
         elif isinstance(error, CapacityError | BusError):
-            call.meters.refused += 1
-            call.meters.accepted -= call.is_out
+            meters.refused += 1
+            meters.accepted -= call.is_out
+            meters.refusals[error.code] = meters.refusals.get(error.code, 0) + 1
 
 
 def _record(call: Call, total_s: float, status: int, answered: Answered) -> wire.AccessRecord:

@@ -16,6 +16,7 @@ class Meters:
         "accepted",
         "mirrored",
         "queued",
+        "refusals",
         "refused",
         "run",
         "statuses",
@@ -27,6 +28,7 @@ class Meters:
         self.statuses: dict[int, int] = {}
         self.accepted = 0
         self.refused = 0
+        self.refusals: dict[str, int] = {}  # by the code of the error
         self.timed_out = 0
         self.mirrored: dict[MirrorOutcome, int] = {}
         self.total = Histogram()

@@ -65,6 +65,10 @@ class GatewayCollector(Collector):
             lambda meters: meters.offered.items(),
         )  # fmt: skip
         yield self._counter(
+            "mesh_gateway_refusals", "Requests that were refused at the door, by why", "reason",
+            lambda meters: meters.refusals.items(),
+        )  # fmt: skip
+        yield self._counter(
             "mesh_gateway_mirrored", "Copies for a mirror deployment by what became of them",
             "outcome", lambda meters: meters.mirrored.items(),
         )  # fmt: skip

@@ -16,12 +16,11 @@ import msgspec
 from starlette import requests, responses
 
 from gateway import auth, waiting
-from gateway.cancellation import cancel, known
 from gateway.cors import Cors
 from gateway.edge import RETRY_AFTER_S, Response, refusal, stored
 from gateway.routes import Route, RouteTable
 from gateway.streamed import as_asgi
-from mesh import subjects
+from mesh import jobs, kept, subjects
 from mesh.bus import Bus, Message
 from mesh.errors import BusError, DeadlineExceededError, ForbiddenError, MeshError, NotFoundError
 from mesh.jobs import JobStatus
@@ -42,9 +41,10 @@ class Results:
         self._routes = routes
         self._cors = cors
         self._leaving = asyncio.Event()
+        self.waiting = 0  # clients who wait for an end
 
     def __repr__(self) -> str:
-        return f"<Results {self._routes!r}>"
+        return f"<Results waiting={self.waiting}>"
 
     def close(self) -> None:
         """Keep nobody waiting from now on."""
@@ -77,14 +77,14 @@ class Results:
         return route
 
     async def _cancel(self, endpoint: str, request_id: str, request: requests.Request) -> Response:
-        await cancel(self._bus, endpoint, request_id)
+        await kept.cancel(self._bus, endpoint, request_id)
         body = msgspec.json.encode({"id": request_id, "state": "cancelled"})
         return Response(200, f"{JSON_LINE}mesh-job-state: cancelled\r\n".encode(), body)
 
     async def _show(self, endpoint: str, request_id: str, request: requests.Request) -> Response:
         wish_s = wished_wait_s(request.headers.get("prefer", ""))
         if wish_s is None:
-            status = await known(self._bus, endpoint, request_id)
+            status = await jobs.known(self._bus, endpoint, request_id)
         else:
             status = await self._wait(endpoint, request_id, request, wish_s)
         if status.has_ended:
@@ -100,14 +100,14 @@ class Results:
     ) -> JobStatus:
         """Return what is known once it has ended, or nobody waits any more."""
         async with self._heard(subjects.result(endpoint, request_id)) as arrived:
-            status = await known(self._bus, endpoint, request_id)
+            status = await jobs.known(self._bus, endpoint, request_id)
             if status.has_ended:
                 return status
             await waiting.any_of(
                 limit_s, arrived.wait(), self._leaving.wait(), waiting.disconnected(request)
             )
         # What is heard may be a second result, which the stream has refused: it is asked.
-        return await known(self._bus, endpoint, request_id)
+        return await jobs.known(self._bus, endpoint, request_id)
 
     @contextlib.asynccontextmanager
     async def _heard(self, subject: str) -> AsyncIterator[asyncio.Event]:
@@ -118,10 +118,12 @@ class Results:
             arrived.set()
 
         subscription = await self._bus.subscribe(subject, note)
+        self.waiting += 1
         try:
             await self._bus.flush()
             yield arrived
         finally:
+            self.waiting -= 1
             with contextlib.suppress(BusError):
                 await self._bus.leave(subscription)
 

@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from gateway.admission import Forecast
 from gateway.meters import Meters
 from gateway.paths import PREFIX, SCORE, read
 from mesh import subjects, wire
@@ -40,8 +41,8 @@ class Target:
     """A deployment as the hot path needs it: everything that can be, ready-made."""
 
     __slots__ = (
-        "deployment", "depth", "endpoint", "failed", "failed_until_s", "fields", "has_v2_body",
-        "lane_shadow", "lane_work", "meters", "read_headers", "reply_prefix",
+        "deployment", "depth", "endpoint", "failed", "failed_until_s", "fields", "forecast",
+        "has_v2_body", "lane_shadow", "lane_work", "meters", "read_headers", "reply_prefix",
         "speaks_v2", "stream", "timeout_s",
     )  # fmt: skip
 
@@ -63,6 +64,7 @@ class Target:
         self.failed = ""
         self.failed_until_s = 0.0
         self.depth: wire.Depth | None = None
+        self.forecast = Forecast(deployment, record.spec.mesh.admission)
 
     def __repr__(self) -> str:
         return f"<Target {self.endpoint}/{self.deployment}>"
@@ -173,6 +175,8 @@ class RouteTable:
             if known is not None:
                 target.failed, target.failed_until_s = known.failed, known.failed_until_s
                 target.depth = known.depth
+                if known.forecast.admission == target.forecast.admission:
+                    target.forecast = known.forecast
             targets[name] = target
         return targets
 
@@ -207,6 +211,7 @@ class RouteTable:
             target.failed = depth.failed if depth.ready == 0 else ""
             target.failed_until_s = now_s + DEPTH_VALID_S
             target.depth = depth
+            target.forecast.hear(depth, now_s)
 
     def search(self, url: bytes, host: bytes) -> Route | None:
         """Find the route of a URL that is not in `by_path`: v2, a query, a host of its own."""

@@ -29,7 +29,7 @@ from gateway.withdrawal import Withdrawals
 from mesh import wire
 from mesh.bus import Outlet
 from mesh.claims import Claim
-from mesh.errors import BusError, BusTimeoutError, DeadlineExceededError, MeshError
+from mesh.errors import BusError, BusTimeoutError, DeadlineExceededError, MeshError, QueueFullError
 
 METHODS: Final = frozenset((b"POST", b"GET"))
 EARLY_BYTES: Final = 64 * 1024
@@ -88,9 +88,12 @@ class Scoring:
             call.aim(*choose(route, headers))
             if call.path != SCORE:
                 check_path(call.target, call.path)
-            check_alive(call.target, self._now())
+            now_s = self._now()
+            check_alive(call.target, now_s)
             if not self._outlet.is_connected:
                 raise BusError("the broker is away")
+            if PREFER not in headers or not prefers_async(headers[PREFER]):
+                call.target.forecast.check(call.timeout_s, now_s)
         except MeshError as error:
             self._refuse(call, error)
             return False
@@ -111,6 +114,7 @@ class Scoring:
             return
         call.is_out = True
         call.meters.accepted += 1
+        call.target.forecast.admitted += 1
         self._pending.add(call, self._now() + call.timeout_s)
 
     def upload(self, exchange: Exchange) -> Upload:
@@ -168,6 +172,9 @@ class Scoring:
             and entry.timeout_s >= UNCONFIRMED_S
         ):
             error = BusTimeoutError("the queue did not confirm the request")
+        elif isinstance(error, QueueFullError):
+            after_s = entry.target.forecast.retry_after_s(self._now())
+            error = QueueFullError(retry_after_s=after_s)
         self._refuse(entry, error)
 
     def _written(self, call: Call, response: Response, said: Answered) -> None:

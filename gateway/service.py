@@ -84,6 +84,11 @@ class Gateway:
         return len(self._pending.entries)
 
     @property
+    def waiting(self) -> int:
+        """Clients who wait for the end of a queued request."""
+        return self._results.waiting
+
+    @property
     def is_ready(self) -> bool:
         """Whether a request would be served now."""
         return self._bus.is_connected and not self._is_leaving

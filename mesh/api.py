@@ -207,7 +207,8 @@ class ScaleChange(msgspec.Struct, frozen=True, kw_only=True):
 
     `asked`: the count each target asked for, before the bounds. `queue`: requests queued or being
     worked on, by lane. `ready` instances of `slots` each; `service_s` seconds a request took and
-    `cpu_percent` of one core, the mean of the instances; None if it was not known.
+    `cpu_percent` of one core, the mean of the instances; `offered_per_s` requests a second, of
+    which `refused_per_s` were refused. None if it was not known.
     """
 
     at_s: float
@@ -225,6 +226,8 @@ class ScaleChange(msgspec.Struct, frozen=True, kw_only=True):
     slots: int
     service_s: float | None
     cpu_percent: float | None
+    offered_per_s: float | None = None
+    refused_per_s: float | None = None
 
 
 class EndpointView(msgspec.Struct, frozen=True, kw_only=True):

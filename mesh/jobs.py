@@ -19,11 +19,16 @@ from mesh.errors import (
     CancelledRequestError,
     DeadlineExceededError,
     MeshError,
+    NotFoundError,
     error_body,
 )
 from mesh.records import JobRecord, JobRun, JobState
 from mesh.statuses import status_of
-from mesh.streams import WRONG_LAST_SEQUENCE, last_message, store
+from mesh.streams import (
+    WRONG_LAST_SEQUENCE,
+    last_message,
+    store,
+)
 from mesh.subjects import Lane
 
 JSON: Final = "application/json"
@@ -141,6 +146,21 @@ async def status(bus: Bus, endpoint: str, request_id: str) -> JobStatus | None:
     )
     result = await find_result(bus, endpoint, request_id)
     return judge(request_id, job, begun, result, time.time())
+
+
+async def known(bus: Bus, endpoint: str, request_id: str) -> JobStatus:
+    """Return what has become of a queued request.
+
+    Raises:
+        NotFoundError: nothing is known of it (any more).
+        BusError: the broker cannot say.
+    """
+    if not subjects.is_request_id(request_id):
+        raise NotFoundError(f"a request's id has {subjects.REQUEST_ID_RULE}")
+    found = await status(bus, endpoint, request_id)
+    if found is None:
+        raise NotFoundError(f"no request {request_id!r}, or it is not known any more")
+    return found
 
 
 def judge(

@@ -32,6 +32,7 @@ from mesh.console import ConsoleLine, LogQuery, read_console
 from mesh.errors import ConflictError
 from mesh.folders import Folders, OnUpload, store_folders
 from mesh.letters import DeadLetters
+from mesh.requests import Requests
 from mesh.scales import DEFAULT_CHANGES, read_scale_changes
 from mesh.spec.deployment import DeploymentSpec
 from mesh.spec.endpoint import EndpointSpec
@@ -70,6 +71,7 @@ class Management:
         self._bus = bus
         self._verbs = Verbs(bus, timeout_s)
         self.dead_letters = DeadLetters(bus, self._verbs)
+        self.requests = Requests(bus, self._verbs)
 
     def __repr__(self) -> str:
         return f"<Management {self._bus!r}>"

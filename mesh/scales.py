@@ -46,4 +46,6 @@ def _change(said: ScaleDecision) -> ScaleChange:
         slots=said.slots,
         service_s=said.service_s,
         cpu_percent=said.cpu_percent,
+        offered_per_s=said.offered_per_s,
+        refused_per_s=said.refused_per_s,
     )

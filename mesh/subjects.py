@@ -102,6 +102,11 @@ def result(endpoint: str, request_id: str) -> str:
     return f"mesh.result.{endpoint}.{request_id}"
 
 
+def kept_request(endpoint: str, request_id: str) -> str:
+    """Where a queued request that did not succeed is kept, so that it can be sent again."""
+    return f"mesh.result.{endpoint}.{request_id}.request"
+
+
 def job(endpoint: str, request_id: str) -> str:
     """Where it is noted that a queued request was accepted."""
     return f"mesh.job.{endpoint}.{request_id}"

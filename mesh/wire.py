@@ -50,11 +50,16 @@ class Wire(
 
 
 class ServiceTime(msgspec.Struct, frozen=True, kw_only=True):
-    """How long a deployment takes: moving figures over recent requests, in seconds."""
+    """How long a deployment takes: moving figures over recent requests, in seconds.
+
+    `mean_s` and `peak_s` are of run(); `slot_s` is how long a slot is taken, the time included in
+    which run() waits for a process that is free.
+    """
 
     mean_s: float = 0.0
     peak_s: float = 0.0
     answered: int = 0
+    slot_s: float = 0.0
 
 
 class GpuFigures(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -114,7 +119,11 @@ class GatewayHeartbeat(Wire, frozen=True, kw_only=True):
 
 
 class Depth(Wire, frozen=True, kw_only=True):
-    """What the scaler leader says of a deployment's queue: messages by lane, and who serves it."""
+    """What the scaler leader says of a deployment's queue: messages by lane, and who serves it.
+
+    `gateways` is how many send requests to it; `startup_s` how long an instance took to start
+    lately, in seconds, 0 if none was seen to.
+    """
 
     endpoint: str
     deployment: str
@@ -123,6 +132,8 @@ class Depth(Wire, frozen=True, kw_only=True):
     slots: int = 0
     failed: str = ""
     service: ServiceTime = ServiceTime()
+    gateways: int = 0
+    startup_s: float = 0.0
 
 
 class Cancel(Wire, frozen=True, kw_only=True):
@@ -236,7 +247,8 @@ class ScaleDecision(Wire, frozen=True, kw_only=True):
 
     `asked`: the count each target asked for, before the bounds. `lanes`: requests queued or being
     worked on; `ready` instances of `slots` each; `service_s` seconds a request takes and
-    `cpu_percent` of one core, the mean of the instances, None if not known. `at_s` is Unix time.
+    `cpu_percent` of one core, the mean of the instances; `offered_per_s` requests a second, of
+    which gateways refused `refused_per_s`: None if not known. `at_s` is Unix time.
     """
 
     endpoint: str
@@ -254,6 +266,8 @@ class ScaleDecision(Wire, frozen=True, kw_only=True):
     slots: int = 0
     service_s: float | None = None
     cpu_percent: float | None = None
+    offered_per_s: float | None = None
+    refused_per_s: float | None = None
 
 
 Control = (

@@ -119,4 +119,6 @@ class Depths:
             slots=sum(beat.slots for beat in ready),
             failed=self._trouble(endpoint, deployment, len(ready)),
             service=combined(ready),
+            gateways=len(self._observer.gateways.live()),
+            startup_s=self._observer.fleet.startup_s(endpoint, deployment),
         )

@@ -20,13 +20,15 @@ WARM_S: Final = 3.0
 class Beat(msgspec.Struct, frozen=True, kw_only=True):
     """The last heartbeat of an instance.
 
-    `at_s` is when it came, `since_s` when its state began, `ready_at_s` when it was ready first.
+    `at_s` is when it came, `since_s` when its state began, `ready_at_s` when it was ready first;
+    `saw_start` tells that it was heard before that.
     """
 
     said: WorkerHeartbeat
     at_s: float
     since_s: float
     ready_at_s: float | None = None
+    saw_start: bool = False
 
 
 class Fleet:
@@ -35,6 +37,7 @@ class Fleet:
     def __init__(self) -> None:
         self._beats: dict[WorkerAddress, Beat] = {}
         self._connected_at_s = 0.0
+        self._startup_s: dict[tuple[str, str], float] = {}
 
     def __repr__(self) -> str:
         return f"<Fleet instances={len(self._beats)}>"
@@ -52,6 +55,7 @@ class Fleet:
             at_s=now_s,
             since_s=last.since_s if last is not None and same else now_s,
             ready_at_s=ready_at_s,
+            saw_start=said.state == "starting" or (last is not None and last.saw_start),
         )
         return not same
 
@@ -107,9 +111,15 @@ class Fleet:
         ]
         return sum(figures) / len(figures) if figures else None
 
+    def startup_s(self, endpoint: str, deployment: str) -> float:
+        """How long the last instance that became ready took for it, 0 if none was seen to."""
+        return self._startup_s.get((endpoint, deployment), 0.0)
+
     def instance(self, running: Running, now_s: float) -> Instance:
         """Put together what the launcher and the heartbeat tell of an instance."""
         beat = self._beats.get(running.address)
+        if beat is not None and beat.saw_start and beat.ready_at_s is not None:
+            self._startup_s[running.address[:2]] = beat.ready_at_s - running.started_s
         phase, since_s = self._phase(running, beat, now_s)
         return Instance(
             instance=running.address.instance,
@@ -141,6 +151,7 @@ def combined(beats: Iterable[WorkerHeartbeat]) -> ServiceTime:
         return ServiceTime()
     return ServiceTime(
         mean_s=sum(time.mean_s * time.answered for time in times) / answered,
+        slot_s=sum(time.slot_s * time.answered for time in times) / answered,
         peak_s=max(time.peak_s for time in times),
         answered=answered,
     )

@@ -48,6 +48,10 @@ class Gateways:
         found = [said for said, at_s in self._beats.values() if now_s - at_s <= LIVE_S]
         return sorted(found, key=lambda said: said.url)
 
+    def known(self) -> list[str]:
+        """The names of those who spoke within the last minute."""
+        return list(self._beats)
+
     def expire(self) -> None:
         """Drop who has been silent for a minute."""
         now_s = self._clock()

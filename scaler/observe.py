@@ -17,6 +17,7 @@ from mesh.subjects import WorkerAddress
 from mesh.wire import GatewayHeartbeat, WorkerHeartbeat
 from scaler.fleet import Fleet
 from scaler.gateways import FIRST_BEATS_S, Gateways
+from scaler.offered import Offered
 
 REASONS_KEPT: Final = 1000
 
@@ -62,6 +63,7 @@ class Observer:
         self._subscriptions: list[Subscription] = []
         self.fleet = Fleet()
         self.gateways = Gateways(self._clock, first_beats_s)
+        self.offered = Offered()
         self.failures = Failures()
 
     def __repr__(self) -> str:
@@ -90,6 +92,7 @@ class Observer:
         """Forget who has been silent for long."""
         self.fleet.expire(self._clock())
         self.gateways.expire()
+        self.offered.retain(self.gateways.known())
 
     async def _note_connected(self) -> None:
         self.fleet.note_connected(self._clock())
@@ -110,3 +113,4 @@ class Observer:
         said = wire.decode(message.data, GatewayHeartbeat)
         if said is not None:
             self.gateways.hear(said)
+            self.offered.hear(said, self._clock())

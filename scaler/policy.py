@@ -26,6 +26,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     apart; None if it is not known. `active`: requests were taken since the last look. `slots` of
     one instance. `service_s`: the time a request takes, `cpu_percent` of one core: the mean of the
     ready instances; None if nobody has told. `proving`: a generation has yet to become ready.
+    `offered_per_s`: requests a second that gateways were asked for, `refused_per_s` those of them
+    that they refused, which are in no queue; None if nobody has told.
     """
 
     current: int
@@ -37,6 +39,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     service_s: float | None = None
     cpu_percent: float | None = None
     proving: bool = False
+    offered_per_s: float | None = None
+    refused_per_s: float | None = None
 
     @property
     def is_complete(self) -> bool:
@@ -119,11 +123,12 @@ def _asked(scale: ScaleSettings, seen: Observation) -> Iterator[Asked]:
     """What each target asks for; none asks for anything while there is no demand."""
     if seen.shadows:
         yield Asked("shadows", 1, f"{_requests(seen.shadows)} copied from another deployment,")
-    if not seen.depth and not seen.active:
+    if not seen.depth and not seen.active and not seen.refused_per_s:
         return
     text = f"{_requests(seen.depth)} queued or running," if seen.depth else "requests come,"
     yield Asked("demand", 1, text)
     yield from _asked_by_depth(scale, seen, seen.depth or 0)
+    yield from _asked_by_refusals(scale, seen)
     if scale.target_cpu_percentage is not None and seen.cpu_percent is not None:
         most = scale.target_cpu_percentage
         count = math.ceil(seen.working * seen.cpu_percent / most)
@@ -148,6 +153,19 @@ def _asked_by_depth(scale: ScaleSettings, seen: Observation, depth: int) -> Iter
         wait = math.ceil(depth * service_s / (seen.slots * (service_s + wait_ms / 1000)))
         why = f"{load} {service_s * 1000:.0f} ms each, to wait at most {wait_ms} ms,"
         yield Asked("wait", max(run, wait), why)
+
+
+def _asked_by_refusals(scale: ScaleSettings, seen: Observation) -> Iterator[Asked]:
+    """What it takes to serve what was refused too: no queue shows that."""
+    if not seen.refused_per_s or seen.offered_per_s is None or seen.service_s is None:
+        return
+    percent = scale.utilization_percentage or 100
+    at_once = seen.offered_per_s * seen.service_s
+    why = (
+        f"{seen.offered_per_s:.0f} requests/s offered, {seen.refused_per_s:.0f} of them refused, "
+        f"{seen.service_s * 1000:.0f} ms each,"
+    )
+    yield Asked("offered", math.ceil(at_once * 100 / (seen.slots * percent)), why)
 
 
 def _reason(scale: ScaleSettings, seen: Observation, asked: list[Asked], count: int) -> str:

@@ -128,6 +128,7 @@ class Scaling:
         if measured is not None:
             active = track.taken is not None and measured.taken != track.taken
             track.taken = measured.taken
+        rates = self._observer.offered.rates(spec.endpoint_name, spec.name, now_s)
         return Observation(
             current=_target(record, state),
             depth=measured.depth if measured is not None else None,
@@ -138,6 +139,8 @@ class Scaling:
             service_s=track.service_s,
             cpu_percent=fleet.cpu_percent(spec.endpoint_name, spec.name, now_s),
             proving=is_proving(record, state),
+            offered_per_s=rates.offered if rates is not None else None,
+            refused_per_s=rates.refused if rates is not None else None,
         )
 
     def _forget(self, address: Address) -> None:
@@ -172,4 +175,6 @@ def _told(
         slots=seen.slots,
         service_s=seen.service_s,
         cpu_percent=seen.cpu_percent,
+        offered_per_s=seen.offered_per_s,
+        refused_per_s=seen.refused_per_s,
     )

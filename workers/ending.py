@@ -20,6 +20,7 @@ from mesh.errors import (
     PoisonError,
 )
 from mesh.jobs import keep_result
+from mesh.kept import keep_request
 from mesh.statuses import status_of
 from mesh.streams import store
 from workers.answer import Reply, Speaker, refusal
@@ -163,6 +164,8 @@ class Endings:
         headers = self._speaker.result(work, reply)
         endpoint = self._speaker.endpoint
         try:
+            if reply.code:
+                await keep_request(self._bus, endpoint, work.request_id, work.body, work.headers)
             await keep_result(self._bus, endpoint, work.request_id, reply.body, headers)
         except BusError as exc:
             log.warning("ending.not_kept request=%s %s", work.request_id, exc)

@@ -52,4 +52,9 @@ class WorkerTally:
     @property
     def service(self) -> ServiceTime:
         """The service time as heartbeats tell it: seconds a request runs."""
-        return ServiceTime(mean_s=self.mean_run_s, peak_s=self._peak_run_s, answered=self.answered)
+        return ServiceTime(
+            mean_s=self.mean_run_s,
+            peak_s=self._peak_run_s,
+            answered=self.answered,
+            slot_s=self.service_s,
+        )

@@ -28,6 +28,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "Create, change, scale and delete deployments; read their logs.",
     ),
     "scale": ("mesh.cli.scale:scale", "See how the number of instances follows the load."),
+    "request": ("mesh.cli.request:request", "See queued requests, cancel them, send them again."),
     "deadletter": (
         "mesh.cli.deadletter:deadletter",
         "See the requests that were given up, send them again, remove them.",

@@ -177,6 +177,9 @@ def _scaler_publishes() -> list[str]:
         # What a deleted deployment leaves is enqueued anew.
         subjects.ENQUEUES,
         subjects.JOBS,
+        # It cancels queued requests for people.
+        subjects.RESULTS,
+        subjects.CANCELS,
         "$JS.API.>",
         "$JS.ACK.>",
         "$JS.FC.>",

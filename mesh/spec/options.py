@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 Device = Literal["cpu", "cuda"]
+Admission = Literal["deadline", "inflight", "none"]
 
 
 class QueueOptions(
@@ -76,6 +77,14 @@ class MeshOptions(
     triton: Annotated[TritonOptions, Meta(description="How a `triton_model` is served.")] = (
         TritonOptions()
     )
+    admission: Annotated[
+        Admission,
+        Meta(
+            description="Which requests are refused with 429 before they are queued: `deadline`, "
+            "those that could not be answered in time; `inflight`, as Azure, those beyond twice "
+            "what the instances run at once; `none`, only what a full lane refuses."
+        ),
+    ] = "deadline"
     device: Annotated[
         Device,
         Meta(description="`cuda` gives each instance one GPU; `cpu` hides them from the script."),

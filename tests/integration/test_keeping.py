@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from mesh import bodies, claims, jobs, wire
+from mesh import bodies, claims, jobs, kept, wire
 from mesh.bus import Bus
+from mesh.errors import NotFoundError
 from mesh.spec.options import QueueOptions
 from mesh.streams import consumer_info, ensure_queue, ensure_topology
 from tests.integration.test_consume import STREAM, Stage
@@ -204,3 +205,40 @@ async def test_request_without_an_id_leaves_nothing(stage):
     stage.answer(0)
 
     await is_done(stage)
+
+
+async def test_it_is_noted_who_begins_it(stage):
+    """So that those who ask are told that it runs, and which attempt that is."""
+    await send(stage)
+    await stage.until(lambda: stage.given)
+
+    status = None
+    while status is None:
+        status = await jobs.status(stage.bus, "iris", "r1")
+    assert (status.state, status.attempt, status.lane) == ("running", 1, "queued")
+    assert status.deployment == "blue"
+
+
+async def test_a_request_that_fails_is_kept_to_be_sent_again(stage):
+    """With its own headers; those that tell the broker something are left out."""
+    await send(stage, Content_Type="text/plain")
+    await stage.until(lambda: stage.given)
+
+    stage.answer(0, b"no", status=500)
+
+    await result_of(stage)
+    found = await jobs.known(stage.bus, "iris", "r1")
+    headers, body = await kept.find_request(stage.bus, "iris", found)
+    assert (found.state, body) == ("failed", b"1")
+    assert headers[wire.CONTENT_TYPE] == "text/plain"
+
+
+async def test_one_that_succeeds_is_not_kept(stage):
+    """Nobody is to send it again."""
+    await send(stage)
+    await stage.until(lambda: stage.given)
+    stage.answer(0, b"yes")
+    await result_of(stage)
+
+    with pytest.raises(NotFoundError, match="kept only if it does not"):
+        await kept.find_request(stage.bus, "iris", await jobs.known(stage.bus, "iris", "r1"))

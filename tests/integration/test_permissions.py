@@ -100,6 +100,8 @@ MARKERS = {
 MAY_PUBLISH = [
     ("gateway", WORK),
     ("gateway", subjects.cancel("iris", "blue")),
+    ("worker", subjects.job_run("iris", "r1")),
+    ("scaler", subjects.cancel("iris", "blue")),
     ("gateway", subjects.traffic("iris")),
     ("gateway", f"$JS.API.STREAM.MSG.DELETE.{STREAM}"),
     ("gateway", f"$JS.API.STREAM.MSG.GET.{STREAM}"),
@@ -177,7 +179,6 @@ MAY_NOT_PUBLISH = [
     ("scaler", REPLY),
     ("scaler", "mesh.heartbeat.worker.iris.blue.i1"),
     ("scaler", "mesh.log.iris.blue.i1"),
-    ("scaler", subjects.cancel("iris", "blue")),
 ]
 
 MAY_HEAR = [

@@ -238,3 +238,37 @@ def test_any_past_is_forgotten_after_the_delay(loads):
     counts = clock.looks([0] * 30)
 
     assert counts[-1] == 0
+
+
+def test_what_is_refused_is_scaled_for_too():
+    """600/s of 20 ms each are 12 at once; four slots to 70 % are 2.8."""
+    seen = Observation(
+        current=1, depth=8, ready=1, slots=4, service_s=0.02, offered_per_s=600, refused_per_s=400
+    )
+
+    decision = decide(replace(SCALE, max_instances=9), seen, PeakWindow(), 1000.0)
+
+    assert decision.asked["offered"] == decision.count == 5
+    assert decision.reason.startswith("600 requests/s offered, 400 of them refused, 20 ms each,")
+
+
+def test_refusals_wake_a_deployment_that_sleeps():
+    """No request is in its queue: a start takes longer than they have."""
+    seen = replace(IDLE, refused_per_s=0.5, offered_per_s=0.5)
+
+    assert decide(SCALE, seen, PeakWindow(), 1000.0).count == 1
+
+
+@given(scale=scales, seen=observations, rate=st.floats(0.1, 1000), more=st.floats(0, 1000))
+def test_more_that_is_offered_never_asks_for_fewer(scale, seen, rate, more):
+    """Whatever the other targets say; and the bounds hold."""
+    counts = [
+        decide(
+            scale, replace(seen, offered_per_s=offered, refused_per_s=1.0), PeakWindow(), 1.0
+        ).count
+        for offered in (rate, rate + more)
+    ]
+
+    assert counts[0] <= counts[1]
+    least = max(scale.min_instances, int(seen.proving))
+    assert all(least <= count <= max(scale.max_instances, least) for count in counts)

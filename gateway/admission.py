@@ -1,0 +1,127 @@
+"""Whether a request can be answered in time, before it is queued: a forecast from what is known.
+
+What is known is the scaler's last word on the queue, and what this gateway has let in since. It is
+told four times a second, so the forecast goes on from there: what came, and what should have been
+served. Where nothing is known everything is let in. Ring: decisions.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from mesh.errors import CapacityError
+from mesh.spec.options import Admission
+from mesh.wire import Depth
+
+VALID_S: Final = 5.0
+# run() takes its time, and the way back too; a worker drops what it could not end by then.
+RUN_MARGIN: Final = 1.25
+HEADROOM: Final = 0.95  # a forecast is none to the last millisecond
+SHARE: Final = 0.9  # of the slots, while queued requests have theirs
+IN_FLIGHT: Final = 2  # requests per slot that Azure lets in
+
+
+class Forecast:
+    """How long the interactive lane of one deployment will make a request wait.
+
+    `admitted` is how many this gateway has let in since the last word; others are taken to let
+    in as many.
+    """
+
+    __slots__ = ("_depth", "_heard_s", "admission", "admitted", "deployment")
+
+    def __init__(self, deployment: str, admission: Admission) -> None:
+        self.deployment = deployment
+        self.admission = admission
+        self.admitted = 0
+        self._depth: Depth | None = None
+        self._heard_s = 0.0
+
+    def __repr__(self) -> str:
+        return f"<Forecast {self.deployment} admitted={self.admitted}>"
+
+    def hear(self, depth: Depth, now_s: float) -> None:
+        """Take the scaler's word."""
+        self._depth = depth
+        self._heard_s = now_s
+        self.admitted = 0
+
+    def ahead(self, now_s: float) -> float | None:
+        """Return about how many requests are queued or running now, None if that is not known."""
+        depth = self._depth
+        if depth is None or now_s - self._heard_s > VALID_S:
+            return None
+        came = self.admitted * max(1, depth.gateways)
+        ahead = depth.lanes.get("interactive", 0) + came
+        rate = self._rate(depth)
+        served = (now_s - self._heard_s) * rate if rate is not None else 0.0
+        return max(0.0, ahead - served)
+
+    def wait_s(self, now_s: float) -> float | None:
+        """Return how long a request would wait for its turn, None if that is not known."""
+        depth, ahead = self._depth, self.ahead(now_s)
+        if depth is None or ahead is None:
+            return None
+        if not depth.ready:
+            return depth.startup_s or None
+        rate = self._rate(depth)
+        if rate is None:
+            return None
+        return max(0.0, ahead - depth.slots + 1) / rate
+
+    def check(self, timeout_s: float, now_s: float) -> None:
+        """Refuse what could not be answered in time, or what is too much at once.
+
+        Raises:
+            CapacityError: its context says in `retry_after_s` when it would be let in.
+        """
+        if self.admission == "inflight":
+            self._check_in_flight(now_s)
+        elif self.admission == "deadline":
+            self._check_deadline(timeout_s, now_s)
+
+    def retry_after_s(self, now_s: float) -> float:
+        """Return how long a queue that is full will be: no use to come back earlier."""
+        return self.wait_s(now_s) or 0.0
+
+    def _check_deadline(self, timeout_s: float, now_s: float) -> None:
+        wait_s = self.wait_s(now_s)
+        if not wait_s or self._depth is None:
+            return
+        needed_s = wait_s + RUN_MARGIN * self._depth.service.mean_s
+        late_s = needed_s - HEADROOM * timeout_s
+        if late_s > 0:
+            why = "its queue" if self._depth.ready else "an instance to start"
+            raise CapacityError(
+                f"deployment {self.deployment} would answer in {needed_s:.1f} s, waiting for "
+                f"{why}: the request has {timeout_s:g} s",
+                retry_after_s=late_s,
+            )
+
+    def _check_in_flight(self, now_s: float) -> None:
+        depth, ahead = self._depth, self.ahead(now_s)
+        if depth is None or ahead is None or not depth.slots:
+            return
+        limit = IN_FLIGHT * depth.slots
+        if ahead >= limit:
+            rate = self._rate(depth)
+            raise CapacityError(
+                f"deployment {self.deployment} has {ahead:.0f} requests in flight, "
+                f"{limit} are its limit",
+                retry_after_s=(ahead - limit + 1) / rate if rate else 0.0,
+            )
+
+    @staticmethod
+    def _rate(depth: Depth) -> float | None:
+        """Return how many requests a second are served, None if that is not known."""
+        slot_s = depth.service.slot_s
+        if not depth.slots or slot_s <= 0.0:
+            return None
+        share = SHARE if depth.lanes.get("queued") else 1.0
+        return share * depth.slots / slot_s
+
+
+def retry_after(seconds: object) -> int:
+    """Return the whole seconds for a `Retry-After`, one at least."""
+    return max(1, math.ceil(seconds)) if isinstance(seconds, int | float) else 1

@@ -1,0 +1,101 @@
+"""Queued requests that do not succeed: cancelled, and kept so that they can be sent again.
+
+Ring: adapter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from mesh import subjects, wire
+from mesh.bus import Bus
+from mesh.errors import CancelledRequestError, ConflictError, NotFoundError
+from mesh.jobs import JobStatus, failure, keep_result, known
+from mesh.streams import KeptMessage, delete_message, last_message, next_message, store
+
+BROKERS: Final = "Nats-"  # headers that tell the broker something
+
+
+async def cancel(bus: Bus, endpoint: str, request_id: str) -> JobStatus:
+    """Cancel a queued request, wherever it is; return what was known of it.
+
+    Its result decides: once `cancelled` is kept no other result is. Where it waits it is deleted,
+    where it runs it is stopped as far as its kind of script allows.
+
+    Raises:
+        NotFoundError: nothing is known of it.
+        ConflictError: it has ended.
+        BusError: it could not be cancelled, or nobody knows.
+    """
+    found = await known(bus, endpoint, request_id)
+    if not found.has_ended:
+        body, headers = failure(CancelledRequestError())
+        if await keep_result(bus, endpoint, request_id, body, headers):
+            await _stop(bus, endpoint, found)
+            return found
+        found = await known(bus, endpoint, request_id)
+    raise ConflictError(f"request {request_id} has ended: it is {found.state}")
+
+
+async def _stop(bus: Bus, endpoint: str, found: JobStatus) -> None:
+    if not found.deployment:
+        return
+    if (waiting := await queued_message(bus, endpoint, found)) is not None:
+        await keep_request(bus, endpoint, found.request_id, waiting.body, waiting.headers)
+        stream = subjects.work_stream(endpoint, found.deployment)
+        await delete_message(bus, stream, waiting.seq)
+    # Even after a deletion: one in thousands is delivered all the same.
+    stop = wire.encode(wire.Cancel(request_id=found.request_id))
+    await bus.publish(subjects.cancel(endpoint, found.deployment), stop)
+
+
+async def keep_request(
+    bus: Bus, endpoint: str, request_id: str, body: bytes, headers: Mapping[str, str]
+) -> None:
+    """Keep a request that did not succeed for as long as its result, so that it can be sent again.
+
+    Args:
+        bus: the connection.
+        endpoint: whose request it is.
+        request_id: its id.
+        body: its body.
+        headers: those of its message in the work queue.
+
+    Raises:
+        BusError: it could not be kept, or nobody knows.
+    """
+    said = {name: value for name, value in headers.items() if not name.startswith(BROKERS)}
+    await store(bus, subjects.kept_request(endpoint, request_id), body, said)
+
+
+async def find_request(
+    bus: Bus, endpoint: str, found: JobStatus
+) -> tuple[Mapping[str, str], bytes]:
+    """Return headers and body of a request that did not succeed.
+
+    Raises:
+        NotFoundError: they are not kept: it succeeded, or its time to be kept is over.
+        BusError: the broker cannot say.
+    """
+    subject = subjects.kept_request(endpoint, found.request_id)
+    message = await last_message(bus, subjects.RESULTS_STREAM, subject)
+    if message is not None:
+        return message.headers or {}, message.data
+    waiting = await queued_message(bus, endpoint, found)
+    if waiting is None:
+        raise NotFoundError(
+            f"request {found.request_id} is {found.state}: its body is kept only if it does not "
+            "succeed, and as long as its result"
+        )
+    return waiting.headers, waiting.body
+
+
+async def queued_message(bus: Bus, endpoint: str, found: JobStatus) -> KeptMessage | None:
+    """Return a request's message if it is still in its deployment's queue."""
+    if not (found.seq and found.deployment):
+        return None
+    stream = subjects.work_stream(endpoint, found.deployment)
+    subject = subjects.work(endpoint, found.deployment, found.lane)
+    message = await next_message(bus, stream, subject, found.seq)
+    return message if message is not None and message.seq == found.seq else None

@@ -1,0 +1,17 @@
+"""docs/queued.md is true: each of its examples is run as it stands."""
+
+import pytest
+
+from tests.e2e.test_cli_page import ROOT, person
+from tests.e2e.walkthrough import complaints, read_blocks, run_block
+
+__all__ = ["person"]
+PAGE = ROOT / "docs" / "queued.md"
+
+
+@pytest.mark.timeout(120)
+def test_every_example_of_the_page_holds(person):
+    """Commands run one after another as they stand; the lines shown are in their output."""
+    folder, environ = person
+    for steps in read_blocks(PAGE):
+        assert complaints(steps, run_block(steps, folder, environ)) == []
