@@ -121,7 +121,7 @@ async def model(person):
 
 async def test_a_run_that_passes_its_limit_is_stopped_and_the_slot_comes_back(model):
     """408 on time; the neighbour in the other runner is answered by its process; no attempt."""
-    model.deploy(SCRIPT, runners=2, slots=2, timeout_ms=2000)
+    model.deploy(SCRIPT, runners=2, slots=2, timeout_ms=2000, mesh="{admission: none}")
     slow = asyncio.create_task(model.ask("60"))
     await model.noted("began 60")
     neighbour = asyncio.create_task(model.ask("1.5"))
