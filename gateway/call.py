@@ -221,6 +221,8 @@ def request_fields(exchange: Exchange, path: str, target: Target) -> str:
         fields += f"{wire.METHOD}: {exchange.method.decode()}\r\n{wire.PATH}: {path}\r\n"
     if TRACEPARENT in headers and _TRACEPARENT.fullmatch(headers[TRACEPARENT]):
         fields += f"{wire.TRACEPARENT}: {headers[TRACEPARENT].decode()}\r\n"
+    if exchange.claim is not None:
+        fields += f"{wire.BODY}: {exchange.claim}\r\n"
     if target.read_headers or target.has_v2_body:
         pairs = wanted_headers(exchange.header_list, target)
         fields += f"{wire.HTTP}: {caller_headers(pairs)}\r\n" if pairs else ""

@@ -59,6 +59,12 @@ def encode(response: Response, lines: bytes) -> bytes:
     )
 
 
+def encode_head(response: Response, size_bytes: int, lines: bytes) -> bytes:
+    """Return the head of an answer whose body of this size follows in pieces."""
+    status = STATUS_LINES.get(response.status) or b"HTTP/1.1 %d \r\n" % response.status
+    return b"%b%b%bcontent-length: %d\r\n\r\n" % (status, response.head, lines, size_bytes)
+
+
 def refusal(error: MeshError) -> Response:
     """Return what the client of a request that ended in `error` gets."""
     status = status_of(error.code)

@@ -175,7 +175,7 @@ class Ingress:
         waited_s = now_s - self.intake.clock.local_s(enqueued.stamped_ns, now_s)
         if waited_s >= terms.timeout_s:
             raise DeadlineExceededError("it could not be queued within its time limit")
-        limit = self._handler.max_body_bytes
+        limit = min(self._handler.max_body_bytes, self._bus.max_body_bytes)
         if len(message.data) > limit:
             raise PayloadTooLargeError(f"the body is larger than {limit} bytes")
         invocation.feed(message.data)

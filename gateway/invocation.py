@@ -14,11 +14,13 @@ from gateway.edge import Response
 from gateway.exchange import Exchange, Handler
 from gateway.idempotency import KEY
 from gateway.paths import SCORE, read
+from gateway.pipe import NoPipe
 from gateway.routes import Route
 from gateway.terms import WISH_MS
-from mesh import wire
+from mesh import claims, wire
 from mesh.bus import Message
-from mesh.errors import BackendError, NotFoundError, RequestError
+from mesh.claims import Claim
+from mesh.errors import BackendError, NotFoundError, ProtocolError, RequestError
 
 TIMEOUT_MS: Final = wire.TIMEOUT_MS.lower().encode()
 GIVEN_KEY: Final = wire.IDEMPOTENCY_KEY.lower().encode()
@@ -37,6 +39,8 @@ OURS: Final = ("mesh.", "$")
 class NoConnection:
     """Stands where an HTTP request has its connection; an invocation answers by itself."""
 
+    pipe = NoPipe()
+
     def send(self, response: Response, lines: bytes) -> None:
         """Never called."""
 
@@ -46,6 +50,12 @@ class NoConnection:
     def allow_body(self) -> None:
         """Never called: the body is there."""
 
+    def expect_large_body(self) -> None:
+        """Do nothing: the body is there."""
+
+    def begin(self, response: Response, size_bytes: int, lines: bytes) -> None:
+        """Never called: an answer is one message."""
+
 
 class Invocation(Exchange):
     """A message on `mesh.invoke.<endpoint>`. The broker let it through: no key is asked for."""
@@ -53,6 +63,7 @@ class Invocation(Exchange):
     __slots__ = ("answer", "reply")
 
     is_trusted = True
+    takes_pieces = False
     context: Call
     answer: Callable[[Invocation, Response], None]
 
@@ -66,6 +77,8 @@ class Invocation(Exchange):
         self.headers.setdefault(USER_AGENT, b"nats")
         if GIVEN_KEY in self.headers:
             self.headers[KEY] = self.headers[GIVEN_KEY]
+        if wire.BODY in (message.headers or {}):
+            self.claim = claim_of(message.headers or {})
         if TIMEOUT_MS in self.headers:
             self.headers.setdefault(WISH_MS, self.headers[TIMEOUT_MS])
 
@@ -89,6 +102,18 @@ def header_list(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
         (name.lower().encode("latin-1", "replace"), value.encode("latin-1", "replace"))
         for name, value in headers.items()
     ]
+
+
+def claim_of(headers: Mapping[str, str]) -> Claim:
+    """Return the body that a message names instead of having it.
+
+    Raises:
+        RequestError: it names none.
+    """
+    try:
+        return claims.parse(headers[wire.BODY])
+    except ProtocolError as exc:
+        raise RequestError(exc.message) from exc
 
 
 def place_of(headers: Mapping[bytes, bytes], route: Route) -> tuple[bytes, bytes]:

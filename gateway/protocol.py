@@ -14,11 +14,12 @@ from typing import Any, Final, Literal
 
 import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from gateway.edge import CLOSE_LINE, Response, encode, refusal
+from gateway.edge import CLOSE_LINE, Response, encode, encode_head, refusal
 from gateway.exchange import Exchange, Handler
+from gateway.pipe import PacedProtocol
+from mesh.claims import TRANSFER_S
 from mesh.errors import HeadersTooLargeError, MeshError, RequestError
 
 log = logging.getLogger("gateway.protocol")
@@ -30,12 +31,13 @@ BODY_TIMEOUT_S: Final = 60.0
 IDLE_TIMEOUT_S: Final = 75.0
 LINGER_S: Final = 2.0
 
-Phase = Literal["idle", "head", "body", "answering", "lingering", "refused"]
+Phase = Literal["idle", "head", "body", "upload", "answering", "lingering", "refused"]
 OVER: Final = ("lingering", "refused")  # what still comes is of no use
 LIMITS_S: Final[dict[Phase, float]] = {
     "idle": IDLE_TIMEOUT_S,
     "head": HEAD_TIMEOUT_S,
     "body": BODY_TIMEOUT_S,
+    "upload": TRANSFER_S,
     "lingering": LINGER_S,
 }
 
@@ -59,7 +61,7 @@ def _blame(error: httptools.HttpParserError) -> MeshError:
     return MeshError()
 
 
-class GatewayProtocol(HttpToolsProtocol):
+class GatewayProtocol(PacedProtocol):
     """One connection. `phase` is what it waits for, since about `phase_since_s`."""
 
     cycle: Any  # a RequestResponseCycle of uvicorn, or an Exchange of ours
@@ -183,6 +185,15 @@ class GatewayProtocol(HttpToolsProtocol):
         """Tell the client, which waits for it, to send the body."""
         self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
+    def expect_large_body(self) -> None:
+        """Give the body the time that a large one may take."""
+        if self.phase == "body":
+            self._enter("upload")
+
+    def begin(self, response: Response, size_bytes: int, lines: bytes) -> None:
+        """Send the head of an answer whose body of this size follows in pieces."""
+        self.transport.write(encode_head(response, size_bytes, self.shared.date_line + lines))
+
     def finished(self, exchange: Exchange) -> None:
         """Note that an exchange is answered; close if nothing may follow.
 
@@ -225,10 +236,12 @@ class GatewayProtocol(HttpToolsProtocol):
             if cycle is not None:
                 cycle.keep_alive = False
 
-    def is_overdue(self, now_s: float) -> bool:
-        """Tell whether the client has kept us waiting for too long."""
+    def sweep(self, now_s: float) -> None:
+        """Close a connection whose client keeps us waiting for too long."""
         limit_s = LIMITS_S.get(self.phase)
-        return limit_s is not None and now_s - self.phase_since_s > limit_s
+        is_late = limit_s is not None and now_s - self.phase_since_s > limit_s
+        if is_late or self.is_stalled(now_s):
+            self.transport.abort()
 
     # Steps.
 

@@ -19,6 +19,7 @@ from gateway import auth, waiting
 from gateway.cors import Cors
 from gateway.edge import RETRY_AFTER_S, Response, refusal, stored
 from gateway.routes import Route, RouteTable
+from gateway.streamed import as_asgi
 from mesh import jobs, kept, subjects
 from mesh.bus import Bus, Message
 from mesh.errors import BusError, DeadlineExceededError, ForbiddenError, MeshError, NotFoundError
@@ -66,7 +67,7 @@ class Results:
             response = refusal(error)
         lines = (response.head + self._cors.lines(origin)).decode("latin-1").splitlines()
         said = dict(line.split(": ", 1) for line in lines)
-        return responses.Response(response.body, response.status, said)
+        return await as_asgi(self._bus, response, said)
 
     def _check(self, endpoint: str, authorization: str | None) -> Route:
         route = self._routes.by_name.get(endpoint)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from gateway import auth
@@ -17,7 +18,8 @@ from gateway.edge import Response, answer, refusal
 from gateway.exchange import Exchange
 from gateway.idempotency import KEY
 from gateway.keyed import Keyed
-from gateway.ledger import CLIENT_GONE, Ledger, describe
+from gateway.large import LargeBodies, Told
+from gateway.ledger import CLIENT_GONE, UNANSWERED, Answered, Ledger, describe
 from gateway.meters import MeterBook
 from gateway.paths import SCORE
 from gateway.pending import Entry, Pending
@@ -25,8 +27,11 @@ from gateway.reserving import Reservations
 from gateway.routes import RouteTable
 from gateway.shadow import Shadows
 from gateway.submission import PREFER, Submissions, prefers_async
+from gateway.upload import Ends, Upload
 from gateway.withdrawal import Withdrawals
+from mesh import wire
 from mesh.bus import Outlet
+from mesh.claims import Claim
 from mesh.errors import BusError, BusTimeoutError, DeadlineExceededError, MeshError, QueueFullError
 
 METHODS: Final = frozenset((b"POST", b"GET"))
@@ -45,14 +50,16 @@ class Parts(NamedTuple):
     cors: Cors
     submissions: Submissions
     reservations: Reservations
+    large: LargeBodies
 
 
 class Scoring:
     """Serves exchanges; the sink of the entries it makes of them."""
 
-    def __init__(self, parts: Parts, max_body_bytes: int) -> None:
+    def __init__(self, parts: Parts, max_body_bytes: int, inline_bytes: int) -> None:
         self.max_body_bytes = max_body_bytes
-        self.early_bytes = min(EARLY_BYTES, max_body_bytes)
+        self.inline_bytes = inline_bytes
+        self.early_bytes = min(EARLY_BYTES, max_body_bytes, inline_bytes)
         self._routes = parts.routes
         self._pending = parts.pending
         self._outlet = parts.outlet
@@ -60,6 +67,8 @@ class Scoring:
         self._book = parts.book
         self._cors = parts.cors
         self._submissions = parts.submissions
+        self._large = parts.large
+        self._told = Told(self._written, self.refuse)
         self._shadows = Shadows(parts.outlet, parts.pending)
         self._withdrawals = Withdrawals(parts.outlet, parts.pending)
         self._now = asyncio.get_running_loop().time
@@ -131,6 +140,19 @@ class Scoring:
         call.go_out()
         self._pending.add(call, self._now() + call.timeout_s)
 
+    def upload(self, exchange: Exchange) -> Upload:
+        """Return what takes the body of an admitted request; started once the broker has it."""
+        call: Call = exchange.context
+
+        def stored(claim: Claim) -> None:
+            exchange.claim = claim
+            self.start(exchange)
+
+        return self._large.upload(call, Ends(stored, partial(self._fail, call)))
+
+    def _fail(self, call: Call, error: MeshError) -> None:
+        call.sink.failed(call, error)
+
     def reject(self, exchange: Exchange, error: MeshError) -> None:
         """Refuse a request for how it was sent."""
         if exchange.context is None:
@@ -162,9 +184,12 @@ class Scoring:
         if response.status == 408:  # the worker was first to notice
             self._ledger.count_failure(entry, DeadlineExceededError())
         entry.come_back()
-        self._respond(entry, response)
         said = describe(model_status, body, headers)
-        self._ledger.close(entry, self._now(), response.status, said)
+        if wire.BODY in headers:
+            self._large.answer(entry, response, said, self._lines(entry), self._told)
+            return
+        self._respond(entry, response)
+        self._written(entry, response, said)
 
     def failed(self, entry: Entry, error: MeshError) -> None:
         """Tell the client that there is no answer."""
@@ -181,6 +206,9 @@ class Scoring:
             error = QueueFullError(retry_after_s=after_s)
         self.refuse(entry, error)
 
+    def _written(self, call: Call, response: Response, said: Answered) -> None:
+        self._ledger.close(call, self._now(), response.status, said)
+
     def _submitted(self, call: Call, response: Response) -> None:
         call.meters.accepted += 1
         self.finish(call, response)
@@ -193,12 +221,19 @@ class Scoring:
 
     def finish(self, call: Call, response: Response) -> None:
         """Give the client an answer that no worker was asked for."""
-        if not call.exchange.disconnected:  # else it was written down when the client went
-            self._respond(call, response)
-            self._ledger.close(call, self._now(), response.status)
+        if call.exchange.disconnected:  # it was written down when the client went
+            return
+        if wire.BODY in response.said:  # a stored one, of another request
+            self._large.answer(call, response, UNANSWERED, self._lines(call), self._told)
+            return
+        self._respond(call, response)
+        self._ledger.close(call, self._now(), response.status)
 
     def _respond(self, call: Call, response: Response) -> None:
+        call.exchange.respond(response, self._lines(call))
+
+    def _lines(self, call: Call) -> bytes:
         lines = call.head
         if self._cors:
             lines += self._cors.lines(call.exchange.headers.get(b"origin", b""))
-        call.exchange.respond(response, lines)
+        return lines

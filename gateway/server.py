@@ -16,7 +16,9 @@ from typing import Any, Self
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from gateway.doorway import ALPN, Doorway
 from gateway.exchange import Handler
+from gateway.http2 import Http2Protocol
 from gateway.protocol import GatewayProtocol, Shared
 
 TICK_S = 1.0
@@ -46,6 +48,8 @@ class HttpServer:
         cls, sock: socket.socket, handler: Handler, app: Any, tls: ssl.SSLContext | None = None
     ) -> Self:
         """Listen on a bound socket."""
+        if tls is not None:
+            tls.set_alpn_protocols(ALPN)
         self = cls(handler, app, tls)
         self._config.load()
         self._tick()
@@ -83,8 +87,15 @@ class HttpServer:
             self._ticking.cancel()
         return len(late)
 
-    def _protocol(self) -> GatewayProtocol:
-        return GatewayProtocol(self._config, self._state, self._handler, self._shared)
+    def _protocol(self) -> Doorway:
+        rest = (self._config, self._state, self._handler, self._shared)
+        connections: set[Any] = self._state.connections
+        return Doorway(
+            lambda: GatewayProtocol(*rest),
+            lambda: Http2Protocol(*rest),
+            connections,
+            self._shared.on_lost,
+        )
 
     def _check_idle(self) -> None:
         if self._shared.is_draining and not self._state.connections:
@@ -101,6 +112,6 @@ class HttpServer:
 
     def sweep(self, now_s: float) -> None:
         """Close every connection that keeps us waiting for longer than it may."""
-        for connection in list(self._state.connections):
-            if isinstance(connection, GatewayProtocol) and connection.is_overdue(now_s):
-                connection.transport.abort()
+        connections: list[Any] = list(self._state.connections)
+        for connection in connections:
+            connection.sweep(now_s)

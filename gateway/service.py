@@ -17,6 +17,7 @@ from gateway.cors import Cors
 from gateway.heartbeat import Heartbeat
 from gateway.ingress import Ingress
 from gateway.invoke import Invocations
+from gateway.large import LargeBodies
 from gateway.ledger import Ledger
 from gateway.meters import MeterBook
 from gateway.metrics import Counts, GatewayCollector
@@ -67,6 +68,7 @@ class Gateway:
         allowed = Allowed.of(settings)
         self._submissions = Submissions(bus, allowed)
         self._reservations = Reservations(bus, BrokerClock())
+        self._large = LargeBodies(bus, allowed)
         self._scoring = self._serve_scoring()
         self._invocations = Invocations(bus, self._routes, self._scoring, self._outlet)
         self._withdraws = Withdraws(bus)
@@ -134,6 +136,7 @@ class Gateway:
         late = sum(await asyncio.gather(*closing))
         await self._submissions.close()
         await self._scoring.keyed.close()
+        await self._large.close()
         self._pending.close()
         if self._traffic is not None:
             self._traffic.flush()
@@ -151,8 +154,10 @@ class Gateway:
             self._cors,
             self._submissions,
             self._reservations,
+            self._large,
         )
-        return Scoring(parts, min(self._settings.max_request_bytes, self._bus.max_body_bytes))
+        inline_bytes = min(self._settings.inline_request_bytes, self._bus.max_body_bytes)
+        return Scoring(parts, self._settings.max_request_bytes, inline_bytes)
 
     def _app(self) -> Any:
         registry = metrics.new_registry()

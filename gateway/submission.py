@@ -150,4 +150,6 @@ def enqueued_headers(call: Call, terms: Terms) -> dict[str, str]:
         wire.NOT_BEFORE: f"{terms.delay_s:.3f}",
         wire.PRIORITY: exchange.headers.get(PRIORITY, NORMAL).decode("latin-1"),
     }
+    if exchange.claim is not None:
+        said[wire.BODY] = str(exchange.claim)
     return said | ({wire.WEBHOOK: terms.webhook} if terms.webhook else {})

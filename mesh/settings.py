@@ -33,8 +33,8 @@ SecondsOfADay = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 SecondsOfAMonth = Annotated[float, msgspec.Meta(ge=60, le=30 * 86_400)]
 MIB: Final = 1 << 20
 GIB: Final = 1 << 30
-# What the broker takes in one message, less the room its headers need.
-LARGEST_BODY_BYTES: Final = 8 * MIB - 64 * 1024
+LARGEST_BODY_BYTES: Final = 100 * MIB
+INLINE_BODY_BYTES: Final = MIB // 2  # more goes in chunks: from there on it is faster (measured)
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -80,6 +80,7 @@ class GatewaySettings(Section, frozen=True, kw_only=True):
     domain: str = ""
     public_url: str = ""
     max_request_bytes: Bytes = LARGEST_BODY_BYTES
+    inline_request_bytes: Bytes = INLINE_BODY_BYTES
     cors_origins: list[str] = []
     access_log: bool = True
     drain_timeout_s: SecondsOrZero = 30.0
@@ -108,6 +109,7 @@ class WorkerSettings(Section, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     port: Port = 0
     drain_timeout_s: SecondsOrZero = 30.0
+    max_answer_bytes: Bytes = LARGEST_BODY_BYTES
     triton_server: str = ""
     triton_backends: str = ""
 

@@ -38,6 +38,7 @@ INGRESS_STREAM: Final = "INGRESS"
 RESULTS_STREAM: Final = "RESULTS"
 JOBS_STREAM: Final = "JOBS"
 WEBHOOKS_STREAM: Final = "WEBHOOKS"
+BODIES_STREAM: Final = "BODIES"
 
 GATEWAYS_CONSUMER: Final = "gateways"  # of what all gateways share
 
@@ -66,6 +67,7 @@ TRAFFIC: Final = "mesh.traffic.>"
 SHADOWS: Final = "mesh.shadow.>"
 DEAD: Final = "mesh.dead.>"
 SCALES: Final = "mesh.scale.>"
+BODIES: Final = "mesh.body.>"
 
 
 class WorkerAddress(NamedTuple):
@@ -231,6 +233,11 @@ def retried_id(seq: int) -> str:
 def scale(endpoint: str, deployment: str) -> str:
     """Where the scaler says why a deployment gets more instances, or fewer."""
     return f"mesh.scale.{endpoint}.{deployment}"
+
+
+def body(body_id: str, index: int) -> str:
+    """Where one chunk of a large body is kept; they are counted from 0."""
+    return f"mesh.body.{body_id}.{index}"
 
 
 def api(verb: str) -> str:

@@ -22,6 +22,8 @@ WEBHOOK_ACK_WAIT_S: Final = 30.0  # longer than a call may take
 RESULT_TTL_S: Final = 86_400.0
 QUEUED_TIMEOUT_S: Final = 3600.0  # of a request in a lane that does not say how long it may wait
 IDEMPOTENCY_BYTES: Final = 1024 * MIB  # about three million keys
+# 40 of the largest bodies. The broker reserves it: a small disk has room for no more.
+BODIES_BYTES: Final = 4096 * MIB
 INTERACTIVE_ACK_WAIT_S: Final = (0.5, 2.0)
 LOWER_ACK_WAIT_S: Final = 5.0
 
@@ -103,7 +105,24 @@ def shared_streams(result_ttl_s: float = RESULT_TTL_S) -> list[Config]:
         webhooks(),
         results(result_ttl_s),
         jobs(result_ttl_s),
+        bodies(),
     ]
+
+
+def bodies() -> Config:
+    """Large bodies, chunk by chunk, each gone after its own time to live; refused when full."""
+    return {
+        "name": subjects.BODIES_STREAM,
+        "subjects": [subjects.BODIES],
+        "retention": "limits",
+        "storage": "file",
+        "discard": "new",
+        "max_msgs_per_subject": 1,
+        "max_bytes": BODIES_BYTES,
+        "allow_direct": True,
+        "allow_msg_ttl": True,
+        "num_replicas": 1,
+    }
 
 
 def ingress() -> Config:

@@ -45,6 +45,7 @@ WEBHOOK: Final = "Mesh-Webhook"
 KEEP: Final = "Mesh-Keep"
 STORED: Final = "Mesh-Stored"
 REPLAYED: Final = "Mesh-Replayed"
+BODY: Final = "Mesh-Body"
 
 
 InstanceState = Literal["starting", "ready", "draining", "failed"]

@@ -23,7 +23,7 @@ from mesh.topology import QUEUED_TIMEOUT_S
 log = logging.getLogger("scaler.requeue")
 
 TIMEOUT_DIGITS: Final = 12  # a longer number may be one that cannot be read
-HANDED_ON: Final = (wire.CONTENT_TYPE, wire.TRACEPARENT, wire.METHOD, wire.PATH)
+HANDED_ON: Final = (*(wire.CONTENT_TYPE, wire.TRACEPARENT, wire.METHOD, wire.PATH, wire.BODY),)
 
 
 async def requeue(bus: Bus, endpoint: str, deployment: str) -> int:

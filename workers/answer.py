@@ -32,6 +32,7 @@ class Reply(NamedTuple):
     run_ms: float = 0.0
     code: str = ""
     http: bytes = b""
+    claim: str = ""  # stands for a body that is stored elsewhere
 
 
 def refusal(error: MeshError, status: int) -> Reply:
@@ -82,6 +83,8 @@ class Speaker:
             lines += f"{wire.ERROR}: {reply.code}\r\n"
         if work.attempt > 1:
             lines += f"{wire.ATTEMPT}: {work.attempt}\r\n"
+        if reply.claim:
+            lines += f"{wire.BODY}: {reply.claim}\r\n"
         if reply.http:
             lines += f"{wire.HTTP}: {_clean(reply.http.decode())}\r\n"
         return lines
@@ -109,6 +112,8 @@ class Speaker:
         }
         if reply.code:
             headers |= {wire.ERROR: reply.code}
+        if reply.claim:
+            headers |= {wire.BODY: reply.claim}
         if headers[wire.STATUS] == MODEL_ERROR:
             headers |= {wire.MODEL_STATUS: str(reply.status)}
         if 0 < len(reply.http) <= MESH_HTTP_BYTES:

@@ -10,15 +10,17 @@ import asyncio
 import logging
 from typing import Final
 
-from mesh import topology
+from mesh import topology, wire
 from mesh.clock import BrokerClock
 from mesh.settle import Again, settle_crash
 from mesh.subjects import LANES, Lane
 from workers.answer import Speaker, joined_reply
 from workers.attempts import Attempts
+from workers.bodies import Bodies
 from workers.desk import Desk
 from workers.ending import Endings
 from workers.exchange import Exit, Outcome
+from workers.fetching import Fetching, Steps
 from workers.instance import Instance
 from workers.outbox import Outbox
 from workers.policy import LOWER_LANES, interactive_batch, lower_batch, prefetch
@@ -44,6 +46,7 @@ class Consumer:
         outbox: Outbox,
         attempts: Attempts,
         clock: BrokerClock,
+        bodies: Bodies,
     ) -> None:
         self._instance = instance
         self._spec = spec = instance.record.spec
@@ -64,8 +67,9 @@ class Consumer:
         self.desk = Desk(spec.slots)
         self.tally = WorkerTally()
         speaker = Speaker(instance.address, instance.record.generation)
-        self._end = Endings(instance.bus, outbox, attempts, speaker, self.tally)
+        self._end = Endings(instance.bus, outbox, attempts, speaker, self.tally, bodies)
         self._repeats = Repeats(spec.mesh.retry, attempts, self._end, outbox)
+        self._fetching = Fetching(bodies, self.desk, self._end, Steps(self._run, self._start_more))
         self._trials = Trials(attempts, self._end, spec.mesh.max_attempts)
 
     def __repr__(self) -> str:
@@ -94,9 +98,8 @@ class Consumer:
                 continue
             now_s, load, credit = self._loop.time(), self.desk.load, self._puller.credit
             ahead = prefetch(load.slots, self._clock.round_trip_s, self.tally.service_s)
-            await self._puller.pull(
-                "interactive", interactive_batch(load.free, ahead, credit["interactive"])
-            )
+            batch = interactive_batch(load.free, ahead, credit["interactive"])
+            await self._puller.pull("interactive", batch)
             hold_s = HOLD_ROUND_TRIPS * self._clock.round_trip_s
             for lane in LOWER_LANES:
                 if batch := lower_batch(lane, load, credit, now_s, hold_s):
@@ -147,16 +150,11 @@ class Consumer:
                 self._begin(suspect, now_s)
         if self._puller.credit["interactive"] <= desk.load.slots:
             self._demand.set()
-        elif self._is_lower_waiting and not self._will_look:
+        elif self._puller.is_lower_waiting and not self._will_look:
             self._will_look = True
             self._loop.call_later(HOLD_ROUND_TRIPS * self._clock.round_trip_s, self._look)
         if self._stopping and not len(desk):
             self._idle.set()
-
-    @property
-    def _is_lower_waiting(self) -> bool:
-        backlog = self._puller.backlog
-        return bool(backlog["queued"] or backlog["background"] or backlog["shadow"])
 
     def _look(self) -> None:
         """See whether a slot has been spare for long enough to fill it from a lower lane."""
@@ -175,17 +173,23 @@ class Consumer:
         elif work.is_redelivered:
             self._end.spawn(self._record_and_run(work))
         else:
-            self._submit(work, now_s)
+            self._submit(work)
 
-    def _submit(self, work: Work, now_s: float) -> None:
-        stop_s = now_s + self._spec.timeout_s
+    def _submit(self, work: Work) -> None:
         if work.lane != "interactive" and work.is_kept:
             self._end.note_begun(work)
-        self._runners.submit(run_request(work, self._latest_s(work), stop_s))
+        if wire.BODY in work.headers:
+            self._fetching.start(work)
+        else:
+            self._run(work, work.body)
+
+    def _run(self, work: Work, body: bytes) -> None:
+        stop_s = self._loop.time() + self._spec.timeout_s
+        self._runners.submit(run_request(work, body, self._latest_s(work), stop_s))
 
     async def _record_and_run(self, work: Work) -> None:
         if await self._trials.record(work):
-            self._submit(work, self._loop.time())
+            self._submit(work)
             return
         self.desk.finish(work.number, self._loop.time())
         self._start_more(self._loop.time())
@@ -210,16 +214,12 @@ class Consumer:
     def on_exit(self, exit_: Exit) -> None:
         """Settle what a runner that died had in hand: what it had begun, and what not."""
         now_s = self._loop.time()
-        for number in exit_.stopped:
-            self._chunks.pop(number, None)
-            if (work := self.desk.finish(number, now_s)) is not None:
-                self._end.let_go(work, "cancelled" if work.cancelled else "expired")
         for number in sorted(exit_.waiting, reverse=True):
             self.desk.put_back(number, now_s)
-        for number in exit_.started:
+        for number in exit_.started | exit_.stopped:
             self._chunks.pop(number, None)
             if (work := self.desk.finish(number, now_s)) is not None:
-                self._settle_crash(work, exit_.reason, now_s)
+                self._settle_crash(work, exit_, now_s)
         self._start_more(now_s)
 
     def on_room(self) -> None:
@@ -227,11 +227,11 @@ class Consumer:
         self._ready_at_s = self._loop.time()
         self._start_more(self._ready_at_s)
 
-    def _settle_crash(self, work: Work, reason: str, now_s: float) -> None:
-        if work.cancelled or work.deadline_s <= now_s:
+    def _settle_crash(self, work: Work, exit_: Exit, now_s: float) -> None:
+        if work.cancelled or work.number in exit_.stopped or work.deadline_s <= now_s:
             self._end.let_go(work, "cancelled" if work.cancelled else "expired")
             return
-        settled = settle_crash(work.attempt, self._spec.mesh.max_attempts, reason)
+        settled = settle_crash(work.attempt, self._spec.mesh.max_attempts, exit_.reason)
         if isinstance(settled, Again):
             self._end.retry(work)
         else:
@@ -239,8 +239,7 @@ class Consumer:
 
     def hand_back_waiting(self) -> None:
         """Give what has not begun back to the queue, for other instances or a later start."""
-        waiting = self.desk.all_waiting()
-        self.desk.drop(waiting)
+        self.desk.drop(waiting := self.desk.all_waiting())
         for work in waiting:
             self._end.hand_back(work)
 
@@ -250,7 +249,8 @@ class Consumer:
             return
         if work.number in self.desk.running:
             work.cancelled = True
-            self._runners.cancel(work.number)
+            if not self._fetching.cancel(work):
+                self._runners.cancel(work.number)
         else:
             self.desk.drop([work])
             self._end.let_go(work, "cancelled")
@@ -290,6 +290,7 @@ class Consumer:
                     await self._idle.wait()
             except TimeoutError:
                 log.warning("consume.cut_off %r", self.desk)
+        await self._fetching.close()
         left = list(self.desk.held)
         for work in left:
             self._end.hand_back(work)

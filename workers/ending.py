@@ -14,7 +14,6 @@ from typing import Final, Literal
 from mesh import wire
 from mesh.bus import Bus
 from mesh.errors import (
-    BackendError,
     BusError,
     CancelledRequestError,
     DeadlineExceededError,
@@ -28,6 +27,7 @@ from mesh.statuses import status_of
 from mesh.streams import store
 from workers.answer import Reply, Speaker, refusal
 from workers.attempts import Attempts, Tried
+from workers.bodies import Bodies
 from workers.outbox import ACK, IN_PROGRESS, NAK, Outbox
 from workers.tally import WorkerTally
 from workers.work import Work
@@ -37,6 +37,7 @@ log = logging.getLogger("workers.ending")
 ACK_KEEP_S: Final = 60.0
 KEEP_S: Final = 15.0
 KEEP_AGAIN_S: Final = 0.5
+REPORT_S: Final = 0.1  # a quarter of the shortest time the broker waits for a sign of life
 POISON_STATUS: Final = 500
 LET_GO: Final[dict[str, type[MeshError]]] = {
     "expired": DeadlineExceededError,
@@ -48,9 +49,16 @@ class Endings:
     """Carries out the end of each request."""
 
     def __init__(
-        self, bus: Bus, outbox: Outbox, attempts: Attempts, speaker: Speaker, tally: WorkerTally
+        self,
+        bus: Bus,
+        outbox: Outbox,
+        attempts: Attempts,
+        speaker: Speaker,
+        tally: WorkerTally,
+        bodies: Bodies,
     ) -> None:
         self._bus = bus
+        self._bodies = bodies
         self._outbox = outbox
         self._attempts = attempts
         self._speaker = speaker
@@ -60,7 +68,13 @@ class Endings:
 
     def answer(self, work: Work, reply: Reply) -> None:
         """Answer and acknowledge; what is to be kept is kept before either."""
-        reply = self._fit(reply)
+        reply = self._bodies.fit(reply)
+        if self._bodies.is_large(work, reply):
+            self.spawn(self._answer_large(work, reply))
+        else:
+            self._answer(work, reply)
+
+    def _answer(self, work: Work, reply: Reply) -> None:
         if work.is_kept:
             self.spawn(self._keep(work, reply))
         else:
@@ -117,12 +131,15 @@ class Endings:
             await asyncio.gather(*self._steps)
         await self._outbox.drained()
 
-    def _fit(self, reply: Reply) -> Reply:
-        limit = self._bus.max_body_bytes
-        if len(reply.body) <= limit:
-            return reply
-        text = f"the answer of {len(reply.body)} bytes is larger than {limit} bytes"
-        return refusal(BackendError(text), reply.status)
+    async def _answer_large(self, work: Work, reply: Reply) -> None:
+        """Store the body, then answer with its name; nobody else is to run it meanwhile."""
+
+        def report() -> None:
+            now_s = self._loop.time()
+            if now_s - work.held_s > REPORT_S:
+                self.still_working(work, now_s)
+
+        self._answer(work, await self._bodies.stored(work, reply, report))
 
     def _say(self, work: Work, reply: Reply) -> None:
         if work.is_shadow:

@@ -96,6 +96,12 @@ class Puller:
             self._live[lane].clear()
             self._retry_at[lane] = 0.0
 
+    @property
+    def is_lower_waiting(self) -> bool:
+        """Whether something waited below the interactive lane when last heard."""
+        backlog = self.backlog
+        return bool(backlog["queued"] or backlog["background"] or backlog["shadow"])
+
     def can_pull(self, lane: Lane) -> bool:
         """Whether a pull would be sent now."""
         return (

@@ -27,6 +27,7 @@ from mesh.tasks import first_of
 from mesh.wire import Cancel
 from workers.attempts import Attempts
 from workers.beat import Heart
+from workers.bodies import Bodies
 from workers.consume import Consumer
 from workers.devices import DeviceWatch
 from workers.exchange import Callbacks
@@ -57,7 +58,8 @@ class Worker:
         self._logs = LogShipper(self._bus, instance.address)
         self._pool: Pool | None = None
         self._hopeless = asyncio.Event()
-        self._consumer = Consumer(instance, self._outbox, attempts, self._clock)
+        bodies = Bodies(self._bus, settings.worker.max_answer_bytes, settings.gateway.result_ttl_s)
+        self._consumer = Consumer(instance, self._outbox, attempts, self._clock, bodies)
         self._device: DeviceWatch | None = None
         if instance.record.spec.mesh.device == "cuda":
             self._device = DeviceWatch(os.environ.get(VISIBLE, ""))

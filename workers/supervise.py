@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import signal
 from collections import deque
-from typing import Final, NamedTuple
+from typing import Final
 
 from mesh.errors import BootError
 from mesh.exits import signal_name
@@ -19,6 +19,7 @@ from workers.channel import Channel
 from workers.child import Child
 from workers.exchange import Callbacks, Cause, Exit, Outcome, RunRequest, outcome, request_head
 from workers.launch import RunnerConfig, spawn
+from workers.overrun import Handed, Running, are_to_blame, deserted, overdue
 from workers.runner import frames
 from workers.runner.frames import Frame
 from workers.window import send_ahead, smooth
@@ -27,17 +28,10 @@ WHOLE_BYTES: Final = 64 * 1024  # up to here a body is joined to its header
 LAST_WORDS: Final = 20
 ABORT_S: Final = 0.5
 LINGER_S: Final = 2.0
-CANCEL_GRACE_S: Final = 1.0
 HOW_STOPPED: Final[dict[Cause, str]] = {
     "overdue": "run() did not end in time and its runner was stopped",
     "cancelled": "nobody waited for run() any more and its runner was stopped",
 }
-
-
-class _Handed(NamedTuple):
-    order: int  # 1 for the first request of this process
-    since_s: float
-    deadline_s: float
 
 
 class RunnerProcess:
@@ -51,11 +45,12 @@ class RunnerProcess:
         self._cell = spawned.cell
         self._channel = Channel(spawned.sock, self._take, self._on_silence, self._on_room)
         self._child = Child(spawned.process, self._on_line, self._on_end)
-        self._handed: dict[int, _Handed] = {}
+        self._handed: dict[int, Handed] = {}
         self._chunks: dict[int, int] = {}
         self._cancelled: set[int] = set()
         self._deserted_s: dict[int, float] = {}  # since when a request has no caller any more
         self._stopped: frozenset[int] = frozenset()
+        self._heard_s = 0.0
         self._order = self._ahead = 0
         self._is_async = False
         self._cause: Cause | None = None
@@ -109,7 +104,7 @@ class RunnerProcess:
     def submit(self, request: RunRequest) -> None:
         """Hand over a request."""
         self._order += 1
-        self._handed[request.number] = _Handed(self._order, self._loop.time(), request.deadline_s)
+        self._handed[request.number] = Handed(self._order, self._loop.time(), request.deadline_s)
         body = request.body
         if len(body) <= WHOLE_BYTES:
             self._channel.send(request_head(request) + body)
@@ -139,11 +134,14 @@ class RunnerProcess:
 
     def _take(self, received: list[Frame]) -> None:
         handed, chunks = self._handed, self._chunks
+        self._heard_s = self._loop.time()
         for frame in received:
             kind, flags, status, micros, number, _, body = frame
             if kind != frames.RESULT:
                 self._take_other(frame)
             elif handed.pop(number, None) is not None:
+                if self._deserted_s:
+                    self._deserted_s.pop(number, None)
                 self.mean_run_s = smooth(self.mean_run_s, (micros or 1) / 1e6)
                 self._ahead = send_ahead(self.mean_run_s)
                 if flags or chunks:
@@ -179,46 +177,24 @@ class RunnerProcess:
 
     def sweep(self, now_s: float) -> None:
         """End what runs past its deadline: cancel what can be, stop the process where it cannot."""
-        late = [n for n, handed in self._handed.items() if handed.deadline_s <= now_s]
-        for number in late:
+        for number in [n for n, handed in self._handed.items() if handed.deadline_s <= now_s]:
             self._ask_to_end(number)
-        if self._cause is not None:
-            return
-        if self._config.hard_timeout:
-            self._stop_for("overdue", [n for n in late if self._is_stuck(self._handed[n], now_s)])
-        if self._deserted_s:
-            self._stop_for("cancelled", self._deserted(now_s))
+        if self._cause is None and self._config.hard_timeout:
+            self._stop_for("overdue", overdue(self._handed, self._running, now_s))
+        if self._cause is None and self._deserted_s:
+            until_s = now_s - (self._config.cancel_grace_s or 0.0)
+            found = deserted(self._handed, self._running, self._deserted_s, until_s)
+            self._stop_for("cancelled", found)
 
-    def _is_stuck(self, handed: _Handed, now_s: float) -> bool:
-        """Whether a request past its deadline cannot be cancelled, and has had its time.
-
-        Callers choose shorter deadlines: they shall not bring runners down that do as they should.
-        """
-        limit_s = self._config.run_limit_s
-        if self._is_async:
-            return max(handed.deadline_s + CANCEL_GRACE_S, handed.since_s + limit_s) <= now_s
+    @property
+    def _running(self) -> Running:
         begun = self._cell.read()
-        return handed.order == begun.requests and begun.at_s + limit_s <= now_s
+        return Running(self._is_async, begun.requests, begun.at_s, self._config.run_limit_s)
 
-    def _deserted(self, now_s: float) -> list[int]:
-        """What a sync script runs whose caller has been gone for too long; at most one.
-
-        An async one has been told; to stop its runner would cost those beside it.
-        """
-        grace_s = self._config.cancel_grace_s
-        gone_s = self._deserted_s = {n: s for n, s in self._deserted_s.items() if n in self._handed}
-        if grace_s is None or self._is_async:
-            return []
-        begun = self._cell.read()
-        return [
-            number
-            for number, since_s in gone_s.items()
-            if self._handed[number].order == begun.requests and since_s + grace_s <= now_s
-        ]
-
-    def _stop_for(self, cause: Cause, numbers: list[int]) -> None:
-        if numbers:
-            self._stopped = frozenset(numbers)
+    def _stop_for(self, cause: Cause, stuck: frozenset[int]) -> None:
+        if stuck:
+            if are_to_blame(stuck, self._handed, self._running, self._heard_s):
+                self._stopped = stuck
             self._abort(cause)
 
     def kill(self, cause: Cause = "killed") -> None:

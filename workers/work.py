@@ -141,11 +141,12 @@ def begin_by_s(work: Work, mean_run_s: float) -> float:
     return latest_s if latest_s > work.stamped_s else work.deadline_s
 
 
-def run_request(work: Work, latest_s: float, stop_s: float) -> RunRequest:
+def run_request(work: Work, body: bytes, latest_s: float, stop_s: float) -> RunRequest:
     """Word a request for a runner.
 
     Args:
         work: the request.
+        body: its body, which may have come apart from it.
         latest_s: when it must have begun.
         stop_s: when it must have ended if its own deadline is about waiting only.
     """
@@ -157,7 +158,7 @@ def run_request(work: Work, latest_s: float, stop_s: float) -> RunRequest:
         path=headers.get(wire.PATH, DEFAULT_PATH),
         content_type=headers.get(wire.CONTENT_TYPE, ""),
         headers=headers.get(wire.HTTP, "").encode(),
-        body=work.body,
+        body=body,
         deadline_s=min(work.deadline_s, stop_s) if work.is_kept else work.deadline_s,
         begin_by_s=latest_s,
     )

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 from weakref import WeakValueDictionary
 
-from mesh import jobs, subjects, wire
+from mesh import bodies, claims, jobs, subjects, wire
 from mesh.access import sign_in
 from mesh.bus import ApiError, Bus, Message
 from mesh.client.answer import Answer, Status, checked
@@ -108,7 +108,8 @@ class NatsTransport:
             headers[wire.TIMEOUT_MS] = asked.timeout_ms
         subject, left_s = subjects.invoke(asked.endpoint), until_s - time.monotonic()
         abandon = subjects.abandon(asked.endpoint)
-        return read(await self._replies.ask(subject, asked.body, headers, left_s, abandon=abandon))
+        told = await self._replies.ask(subject, asked.body, headers, left_s, abandon=abandon)
+        return await self._read(told)
 
     async def submit(self, asked: Ask) -> str:
         """Queue a request; return its id. It is sent again, as the same, if nobody confirms it."""
@@ -148,7 +149,7 @@ class NatsTransport:
                     lambda: self._known(endpoint, request_id), time.monotonic() + OUTAGE_S
                 )
                 if status.result is not None:
-                    return read(status.result)
+                    return await self._read(status.result)
                 if status.has_ended:
                     raise DeadlineExceededError("it was not run within its time limit")
                 left_s = until_s - time.monotonic()
@@ -177,7 +178,7 @@ class NatsTransport:
         """Cancel a queued request."""
         subject, headers = subjects.withdraw(endpoint), {wire.REQUEST_ID: request_id}
         try:
-            read(await self._replies.ask(subject, b"", headers, ACK_S))
+            await self._read(await self._replies.ask(subject, b"", headers, ACK_S))
         except NoRespondersError as exc:
             raise NoRespondersError("no gateway is running") from exc
 
@@ -215,6 +216,26 @@ class NatsTransport:
             await wait_for(self._back, until_s - time.monotonic())
             if time.monotonic() >= until_s:
                 raise lost
+
+    async def _read(self, message: Message) -> Answer:
+        """Return the answer in a message; its body may lie in the broker apart from it.
+
+        Raises:
+            MeshError: it is not 2xx, or this user may not read the body there.
+        """
+        headers = message.headers or {}
+        if wire.BODY not in headers:
+            return read(message, message.data)
+        claim = claims.parse(headers[wire.BODY])
+        first = f"$JS.API.DIRECT.GET.{subjects.BODIES_STREAM}.{subjects.body(claim.id, 0)}"
+        try:
+            body = await self._allowed(first, bodies.read(self._bus, claim))
+        except ForbiddenError as exc:
+            raise ForbiddenError(
+                f"the answer has {claim.size_bytes} bytes, more than a message may have: "
+                f"ask for it over HTTP"
+            ) from exc
+        return read(message, body)
 
     async def _allowed(self, subject: str, step: Coroutine[Any, Any, _T]) -> _T:
         """Do what publishes on `subject`; the broker's refusal ends it, as no answer will come.
@@ -254,8 +275,8 @@ def _instant(at_s: float) -> datetime | None:
     return datetime.fromtimestamp(at_s, UTC) if at_s else None
 
 
-def read(message: Message) -> Answer:
-    """Return the answer in a message.
+def read(message: Message, body: bytes) -> Answer:
+    """Return the answer that a message, and a body, are.
 
     Raises:
         MeshError: it is not 2xx.
@@ -263,7 +284,7 @@ def read(message: Message) -> Answer:
     headers: Mapping[str, str] = message.headers or {}
     answer = Answer(
         status=int(headers.get(wire.STATUS, 500)),
-        body=message.data,
+        body=body,
         content_type=headers.get(wire.CONTENT_TYPE, ""),
         request_id=headers.get(wire.REQUEST_ID, ""),
         deployment=headers.get(wire.DEPLOYMENT, ""),

@@ -23,6 +23,7 @@ CONFIG: Final = f"KV_{subjects.CONFIG_BUCKET}"
 ATTEMPTS: Final = f"KV_{subjects.ATTEMPTS_BUCKET}"
 IDEMPOTENCY: Final = f"KV_{subjects.IDEMPOTENCY_BUCKET}"
 ARTIFACTS: Final = f"OBJ_{subjects.ARTIFACTS_BUCKET}"
+_BODY_CHUNKS: Final = f"$JS.API.DIRECT.GET.{subjects.BODIES_STREAM}.{subjects.BODIES}"
 # A management call may take minutes (a traffic change waits for every gateway); its caller's
 # inbox may have any name, so the answer is allowed by the question.
 ANSWERS: Final = {"max": 16, "expires": "30m"}
@@ -148,6 +149,7 @@ def _gateway_publishes() -> list[str]:
         subjects.TRAFFIC,
         subjects.RESULTS,
         subjects.JOBS,
+        subjects.BODIES,
         f"{PRODUCER_INBOXES}.>",  # an answer after a reconnect has no question on record
         subjects.ENQUEUES,
         subjects.WEBHOOKS,
@@ -158,6 +160,7 @@ def _gateway_publishes() -> list[str]:
         f"$JS.API.DIRECT.GET.{subjects.JOBS_STREAM}.>",
         f"$JS.API.DIRECT.GET.{IDEMPOTENCY}.>",
         subjects.RESERVATIONS,
+        _BODY_CHUNKS,
         # A stream's name is one token, so work queues cannot be named by a wildcard alone.
         "$JS.API.STREAM.MSG.DELETE.*",
         "$JS.API.STREAM.MSG.GET.*",
@@ -177,6 +180,8 @@ def _worker_publishes() -> list[str]:
         subjects.RESULTS,
         subjects.JOB_RUNS,
         subjects.WEBHOOKS,
+        subjects.BODIES,
+        _BODY_CHUNKS,
         "$JS.API.CONSUMER.MSG.NEXT.*.*",
         "$JS.API.CONSUMER.INFO.*.*",
         "$JS.ACK.>",

@@ -29,7 +29,7 @@ def run(raw):
     return os.getpid()
 """
 ASYNC = """
-import asyncio, json, os
+import asyncio, json, os, time
 
 def init():
     pass
@@ -41,6 +41,8 @@ async def run(raw):
     wish = json.loads(raw)
     if wish == "poison":
         os.kill(os.getpid(), 11)
+    if wish == "block":
+        time.sleep(60)
     note("began", raw)
     try:
         await asyncio.sleep(wish)
@@ -84,6 +86,14 @@ class Model:
         answer = await self.client.post(self.url, content=wish, headers=headers)
         return answer.status_code, answer.text, time.monotonic() - asked_s
 
+    async def result(self, wish, *, wait_s):
+        """Status of a queued request's result."""
+        prefer = {"prefer": "respond-async"}
+        accepted = await self.client.post(self.url, content=wish, headers=prefer)
+        place = httpx.URL(self.url).join(accepted.headers["location"])
+        answer = await self.client.get(place, headers={"prefer": f"wait={wait_s}"})
+        return answer.status_code
+
     async def noted(self, text):
         """Wait until the model has printed a line."""
         query = LogQuery(endpoint="echo", deployment="blue", follow=True)
@@ -111,7 +121,7 @@ async def model(person):
 
 async def test_a_run_that_passes_its_limit_is_stopped_and_the_slot_comes_back(model):
     """408 on time; the neighbour in the other runner is answered by its process; no attempt."""
-    model.deploy(SCRIPT, runners=2, slots=2, timeout_ms=2000)
+    model.deploy(SCRIPT, runners=2, slots=2, timeout_ms=2000, mesh="{admission: none}")
     slow = asyncio.create_task(model.ask("60"))
     await model.noted("began 60")
     neighbour = asyncio.create_task(model.ask("1.5"))
@@ -178,3 +188,15 @@ async def test_poison_in_an_async_runner_kills_no_neighbour(model):
     assert poison.json()["error"]["code"] == "poison"
     assert {one[:2] for one in answers} == {(200, '"0.5"')}
     assert await model.dead() == [poison.headers["x-request-id"]]
+
+
+async def test_a_run_that_blocks_an_async_loop_fails_alone(model):
+    """Queued requests beside it that were kept from going on are run again and succeed."""
+    model.deploy(ASYNC, timeout_ms=1000, slots=4)
+    beside = [asyncio.create_task(model.result("0.3", wait_s=25)) for _ in range(3)]
+
+    blocking = await model.result('"block"', wait_s=25)
+
+    assert blocking == 408
+    assert [await one for one in beside] == [200] * 3
+    assert await model.dead() == []

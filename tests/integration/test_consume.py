@@ -8,11 +8,13 @@ from mesh import subjects, wire
 from mesh.bus import Bucket, Bus
 from mesh.clock import BrokerClock
 from mesh.records import DeploymentRecord
+from mesh.settings import LARGEST_BODY_BYTES
 from mesh.spec.deployment import DeploymentSpec, RequestSettings
 from mesh.spec.options import MeshOptions, QueueOptions
 from mesh.streams import consumer_info, ensure_queue, ensure_topology
 from mesh.subjects import ATTEMPTS_BUCKET, WorkerAddress
 from workers.attempts import Attempts
+from workers.bodies import Bodies
 from workers.consume import Consumer
 from workers.exchange import Exit, Outcome
 from workers.instance import Instance
@@ -55,7 +57,9 @@ class Stage:
         )
         instance = Instance(self.bus, ADDRESS, DeploymentRecord(spec=spec, generation=3))
         attempts = Attempts(await Bucket.open(self.bus, ATTEMPTS_BUCKET), STREAM)
-        self.consumer = Consumer(instance, Outbox(self.bus, STREAM), attempts, BrokerClock())
+        bodies = Bodies(self.bus, LARGEST_BODY_BYTES)
+        outbox = Outbox(self.bus, STREAM)
+        self.consumer = Consumer(instance, outbox, attempts, BrokerClock(), bodies)
         self.consumer.attach(self)
         await self.bus.subscribe("mesh.reply.>", self._hear)
         await self.bus.subscribe("mesh.dead.>", self._bury)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from mesh import jobs, kept, subjects, topology, wire
+from mesh import bodies, claims, jobs, kept, subjects, topology, wire
 from mesh.bus import Bus
 from mesh.errors import BusError, NotFoundError
 from mesh.spec.options import QueueOptions
@@ -154,16 +154,17 @@ async def test_cancelled_request_has_a_failed_result(stage):
     await is_done(stage)
 
 
-async def test_answer_that_is_too_large_is_a_failed_result(stage):
-    """As it is for a caller that waits."""
+async def test_large_answer_is_a_result_by_reference(stage):
+    """It is there before the result that names it, and lives as long."""
     await send(stage)
     await stage.until(lambda: stage.given)
+    body = b"x" * (stage.bus.max_body_bytes + 1)
 
-    stage.answer(0, b"x" * (stage.bus.max_body_bytes + 1))
+    stage.answer(0, body)
 
     result = await result_of(stage)
-    assert result.headers[wire.ERROR] == "model_error"
-    assert b"larger than" in result.data
+    assert result.data == b""
+    assert await bodies.read(stage.bus, claims.parse(result.headers[wire.BODY])) == body
     await is_done(stage)
 
 

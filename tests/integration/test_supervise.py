@@ -215,6 +215,29 @@ async def test_async_script_that_blocks_its_loop_is_stopped(stage: Stage):
     assert (await stage.heard.exit()).cause == "overdue"
 
 
+async def test_nobody_is_blamed_for_a_blocked_loop(stage: Stage):
+    """It may be any of those in hand: all of them have begun, none is known to be over."""
+    runner = await stage.runner("""
+        import asyncio, time
+        def init(): pass
+        async def run(raw):
+            await asyncio.sleep(0)
+            if raw == "block":
+                print("blocking", flush=True)
+                time.sleep(60)
+            await asyncio.sleep(60)
+    """)
+    deadline_s = time.monotonic() + 100
+    for body in ("one", "block", "other"):
+        runner.submit(stage.request(body, deadline_s=deadline_s))
+    await stage.heard.line("blocking")
+
+    runner.sweep(deadline_s + 1.5)
+    ended = await stage.heard.exit()
+
+    assert (ended.cause, ended.started, ended.stopped) == ("overdue", {1, 2, 3}, frozenset())
+
+
 async def test_boot_that_takes_too_long_is_given_up(stage: Stage):
     """The error says so; the log says where init() was."""
     with pytest.raises(BootError, match=r"init\(\) did not finish in 0.4 s"):

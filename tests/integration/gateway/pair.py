@@ -6,11 +6,13 @@ from mesh import subjects, wire
 from mesh.bus import Bucket, Bus
 from mesh.clock import BrokerClock
 from mesh.records import DeploymentRecord
+from mesh.settings import LARGEST_BODY_BYTES
 from mesh.spec.deployment import DeploymentSpec, RequestSettings
 from mesh.subjects import ATTEMPTS_BUCKET, WorkerAddress
 from tests.integration.gateway.conftest import KEY, open_gateway
 from tests.rawhttp import Answer, Client
 from workers.attempts import Attempts
+from workers.bodies import Bodies
 from workers.consume import Consumer
 from workers.exchange import Outcome
 from workers.instance import Instance
@@ -41,7 +43,9 @@ class Model:
         instance = Instance(self._bus, self._address, DeploymentRecord(spec=spec, generation=1))
         stream = subjects.work_stream(endpoint, name)
         attempts = Attempts(await Bucket.open(self._bus, ATTEMPTS_BUCKET), stream)
-        self._consumer = Consumer(instance, Outbox(self._bus, stream), attempts, BrokerClock())
+        bodies = Bodies(self._bus, LARGEST_BODY_BYTES)
+        outbox = Outbox(self._bus, stream)
+        self._consumer = Consumer(instance, outbox, attempts, BrokerClock(), bodies)
         self._consumer.attach(self)
         await self._bus.subscribe(subjects.cancel(endpoint, name), self._cancel)
         await self._consumer.start()

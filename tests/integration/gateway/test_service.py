@@ -133,8 +133,11 @@ async def test_too_large_body_is_refused_and_recorded(nats_url, open_mesh):
     assert "x-request-id" in answer.headers
 
 
-async def test_largest_body_is_served(mesh):
+async def test_largest_body_of_a_message_is_served(nats_url, open_mesh):
     """A body of the largest size the broker takes goes through, headers and all."""
+    mesh = await open_mesh(nats_url, inline_request_bytes=1 << 30)
+    await mesh.deploy("blue")
+    await mesh.traffic(blue=100)
     await mesh.work("blue")
     body = os.urandom(mesh.gateway._bus.max_body_bytes)
 
