@@ -1,0 +1,69 @@
+"""`make chaos`: every fault under load, and the table of docs/reliability.md.
+
+python -m tests.chaos.run --only worker,broker --seed 7 --seconds 8 --rate 200
+"""
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+
+from tests.chaos import trial
+from tests.chaos.load import Load, Plan
+from tests.chaos.rows import ROWS, Row
+from tests.chaos.table import markdown, shown, write
+from tests.chaos.trial import Report
+
+WIDTH = 180
+
+
+def chosen(only: str) -> list[Row]:
+    """Return the rows to run."""
+    names = {name.strip() for name in only.split(",") if name.strip()}
+    if unknown := names - {row.name for row in ROWS}:
+        known = ", ".join(row.name for row in ROWS)
+        raise click.BadParameter(f"no such row: {', '.join(sorted(unknown))}; there are {known}")
+    return [row for row in ROWS if not names or row.name in names]
+
+
+def run_row(row: Row, plan: Plan, folder: Path, console: Console) -> Report:
+    """Run one row with its progress in sight."""
+    total = round(plan.seconds * plan.rate)
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task(row.title, total=total)
+
+        def show(load: Load) -> None:
+            progress.update(task, completed=load.sent)
+
+        report = asyncio.run(trial.run(row, plan, folder / row.name, on_progress=show))
+    verdict = "as promised" if not report.objections else "; ".join(report.objections)
+    console.print(f"{row.name}: {verdict} ({report.took_s:.0f} s)")
+    console.print(f"  {report.evidence}", style="dim")
+    return report
+
+
+@click.command()
+@click.option("--only", default="", help="Rows to run, by comma; default all.")
+@click.option("--seed", default=1, show_default=True, help="The same seed sends the same.")
+@click.option("--seconds", default=10.0, show_default=True, help="Length of the load of a row.")
+@click.option("--rate", default=200.0, show_default=True, help="Requests per second.")
+@click.option("--keep", type=click.Path(path_type=Path), help="Keep logs and state here.")
+def main(only: str, seed: int, seconds: float, rate: float, keep: Path | None) -> None:
+    """Hurt a mesh under load in every way there is a row for."""
+    console, rows = Console(), chosen(only)
+    plan = Plan(seed=seed, seconds=seconds, rate=rate)
+    with tempfile.TemporaryDirectory(prefix="chaos-") as scratch:
+        reports = [run_row(row, plan, keep or Path(scratch), console) for row in rows]
+    Console(width=max(console.width, WIDTH)).print(shown(reports))
+    if not only:
+        write(markdown(reports))
+    if any(report.objections for report in reports):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
