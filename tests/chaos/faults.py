@@ -93,14 +93,3 @@ def _pids(some: list[Identity]) -> str:
 async def rest(seconds: float) -> None:
     """Let a fault last: there is nothing to wait for but the time itself."""
     await asyncio.sleep(seconds)
-
-
-async def stop_all(scene: Scene) -> str:
-    """SIGSTOP of every worker for longer than short deadlines last."""
-    workers = scene.victim.workers()
-    for one in workers:
-        one.send(signal.SIGSTOP)
-    await rest(STOP_S)
-    for one in workers:
-        one.send(signal.SIGCONT)
-    return f"workers {_pids(workers)} stood still for {STOP_S:g} s"

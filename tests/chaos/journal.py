@@ -46,11 +46,12 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True, tag="answered"):
 
 class Unanswered(msgspec.Struct, frozen=True, kw_only=True, tag="unanswered"):
     """No answer will come. `refused`: nobody took the request; `cut`: its gateway was killed;
-    `silent`: waited for in vain; `unconfirmed`: a queued one, and nobody said that it is safe."""
+    `silent`: waited for in vain; `unconfirmed`: a queued one, and nobody said that it is safe;
+    `gone`: its caller never read an answer."""
 
     id: str
     at_s: float
-    why: Literal["refused", "cut", "silent", "unconfirmed"]
+    why: Literal["refused", "cut", "silent", "unconfirmed", "gone"]
 
 
 Entry = Sent | Accepted | Answered | Unanswered

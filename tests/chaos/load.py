@@ -26,6 +26,7 @@ PATIENCE_S = 3.0  # how much longer than a request's deadline its caller waits
 CONFIRM_S = 2.0
 TRIES = 8
 INBOX_SUBJECT = "answers"
+POISON = "poison"
 SHARES: dict[Kind, float] = {"http": 0.6, "invoke": 0.1, "async": 0.15, "enqueue": 0.15}
 
 
@@ -118,6 +119,26 @@ class Load:
             on_progress()
         await asyncio.gather(*self._tasks)
 
+    def burst(self, ids: list[str], kind: Kind) -> list[asyncio.Task[None]]:
+        """Send these besides, all at once."""
+        wanted = [Wanted(id=one, kind=kind, at_s=0.0, timeout_s=TIMEOUT_S) for one in ids]
+        return [asyncio.create_task(self._send(one)) for one in wanted]
+
+    def note_gone(self, request_id: str) -> None:
+        """Note a request whose answer nobody will read."""
+        now_s = time.monotonic()
+        self._journal.note(Sent(id=request_id, kind="http", at_s=now_s, timeout_s=TIMEOUT_S))
+        self._journal.note(Unanswered(id=request_id, at_s=now_s, why="gone"))
+
+    def post_bytes(self, body: bytes, lines: str = "") -> bytes:
+        """Return a scoring request as it goes over the wire."""
+        head = (
+            f"POST /endpoints/{self._door.endpoint}/score HTTP/1.1\r\nhost: localhost\r\n"
+            f"authorization: Bearer {self._door.key}\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(body)}\r\n{lines}\r\n"
+        )
+        return head.encode() + body
+
     async def collect(self, limit_s: float) -> None:
         """Fetch the result of every queued request that was accepted."""
         until_s = time.monotonic() + limit_s
@@ -167,14 +188,8 @@ class Load:
     async def _post(
         self, wanted: Wanted, lines: str, timeout_s: float, silence: str
     ) -> HttpAnswer | None:
-        body = json.dumps({"id": wanted.id}).encode()
-        head = (
-            f"POST /endpoints/{self._door.endpoint}/score HTTP/1.1\r\nhost: localhost\r\n"
-            f"authorization: Bearer {self._door.key}\r\ncontent-type: application/json\r\n"
-            f"content-length: {len(body)}\r\n{lines}\r\n"
-        )
         try:
-            return await self._pool.ask(head.encode() + body, timeout_s)
+            return await self._pool.ask(self.post_bytes(_body(wanted), lines), timeout_s)
         except CutError:
             self._note_silence(wanted, "cut" if silence == "silent" else "unconfirmed")
         except RefusedError:
@@ -189,7 +204,7 @@ class Load:
         try:
             await self._nats.publish(
                 f"mesh.invoke.{self._door.endpoint}",
-                json.dumps({"id": wanted.id}).encode(),
+                _body(wanted),
                 reply=f"{self._door.inbox}.{INBOX_SUBJECT}.{wanted.id}",
                 headers={"Mesh-Timeout-Ms": str(round(wanted.timeout_s * 1000))},
             )
@@ -216,11 +231,11 @@ class Load:
             "Nats-Msg-Id": wanted.id,
             "Mesh-Timeout-Ms": str(round(wanted.timeout_s * 1000)),
         }
-        subject, body = f"mesh.enqueue.{self._door.endpoint}", json.dumps({"id": wanted.id})
+        subject = f"mesh.enqueue.{self._door.endpoint}"
         for _ in range(TRIES):
             try:
                 ack = await self._nats.request(
-                    subject, body.encode(), headers=headers, timeout=CONFIRM_S
+                    subject, _body(wanted), headers=headers, timeout=CONFIRM_S
                 )
             except (NatsError, TimeoutError):
                 await asyncio.sleep(0.2)
@@ -281,6 +296,11 @@ class Load:
 
 async def _ignore(_: Exception) -> None:
     """The broker is away: what becomes of the requests says it all."""
+
+
+def _body(wanted: Wanted) -> bytes:
+    asked = {"id": wanted.id} | ({"poison": True} if wanted.id == POISON else {})
+    return json.dumps(asked).encode()
 
 
 def _answered(request_id: str, status: int, body: bytes, error: str) -> Answered:

@@ -94,11 +94,16 @@ class Case(msgspec.Struct, kw_only=True):
         return self.silence is not None and self.silence.why == "cut"
 
     @property
+    def is_gone(self) -> bool:
+        """Whether its caller did not want the answer."""
+        return self.silence is not None and self.silence.why == "gone"
+
+    @property
     def is_accepted(self) -> bool:
         """Whether the mesh owes it an end."""
         if self.is_queued:
             return self.accepted is not None
-        return not (self.is_refused or self.is_cut)
+        return not (self.is_refused or self.is_cut or self.is_gone)
 
     @property
     def is_lost(self) -> bool:

@@ -1,4 +1,4 @@
-"""A TCP proxy between a program and the broker: it can be slow, or cut, and open again."""
+"""A TCP proxy between a program and the broker: it can be slow, silent or cut, and open again."""
 
 import asyncio
 import contextlib
@@ -16,6 +16,9 @@ class Proxy:
         self.bytes = 0
         self._target_port = target_port
         self._is_cut = False
+        self._is_open = asyncio.Event()
+        self._is_open.set()
+        self._held = 0
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -37,10 +40,21 @@ class Proxy:
         """Take connections again."""
         self._is_cut = False
 
+    def hold(self) -> None:
+        """Keep whatever comes."""
+        self._held = 0
+        self._is_open.clear()
+
+    def release(self) -> int:
+        """Send on what was kept; return how many bytes it was."""
+        self._is_open.set()
+        return self._held
+
     async def close(self) -> None:
         """Listen no more."""
         if self._server is not None:
             self._server.close()
+        self.release()
         self.cut()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
@@ -57,8 +71,10 @@ class Proxy:
         self.taken += 1
         pair = {writer, back}
         self._writers |= pair
-        ways = [self._pump(reader, back), self._pump(there, writer)]
-        tasks = {asyncio.create_task(way) for way in ways}
+        tasks = {
+            asyncio.create_task(self._pump(reader, back)),
+            asyncio.create_task(self._pump(there, writer)),
+        }
         self._tasks |= tasks
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for one in pair:
@@ -68,19 +84,28 @@ class Proxy:
         self._tasks -= tasks
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Hand on what comes, each piece `delay_s` later, without holding up the next one."""
+        """Hand on what comes, in order, each piece `delay_s` after it came."""
         loop = asyncio.get_running_loop()
+        pieces: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
+        sending = asyncio.create_task(self._send(pieces, writer))
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(CHUNK_BYTES):
                 self.bytes += len(data)
-                if self.delay_s:
-                    loop.call_later(self.delay_s, _write, writer, data)
-                else:
-                    writer.write(data)
-                    await writer.drain()
+                self._held += 0 if self._is_open.is_set() else len(data)
+                pieces.put_nowait((loop.time() + self.delay_s, data))
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
         writer.close()
 
-
-def _write(writer: asyncio.StreamWriter, data: bytes) -> None:
-    if not writer.is_closing():
-        writer.write(data)
+    async def _send(
+        self, pieces: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due_s, data = await pieces.get()
+            if (wait_s := due_s - loop.time()) > 0:
+                await asyncio.sleep(wait_s)
+            await self._is_open.wait()
+            writer.write(data)
+            with contextlib.suppress(ConnectionError):
+                await writer.drain()

@@ -4,11 +4,17 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from tests.chaos import faults
+from mesh import topology
+from tests.chaos import clocks, faults, standstills, troubles
 from tests.chaos.faults import Scene
 from tests.chaos.oracle import Verdict
 
 AWAY = ("503 answer_unknown",)
+LATE = ("408 deadline_exceeded",)
+# What the mesh's own streams may grow to, and one queue of 1 MiB.
+RESERVED_BYTES = sum(max(0, one.get("max_bytes", 0)) for one in topology.shared_streams()) + (
+    3 << 19
+)
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +38,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     more: str = ""
     environ: dict[str, str] = {}
     odd: str = ""
-    odd_environ: dict[str, str] = {}
+    has_clock: bool = False
+    disk_mib: int = 0
 
     def objections(self, verdict: Verdict) -> list[str]:
         """Say what in a verdict is not as promised; empty if all is."""
@@ -96,5 +103,104 @@ ROWS = [
         errors=AWAY,
         may_refuse=True,
         may_cut=True,
+    ),
+    Row(
+        name="stop",
+        title="SIGSTOP of a worker for twice the ack wait",
+        fault=standstills.stop_worker,
+    ),
+    Row(
+        name="stop-all",
+        title="SIGSTOP of all workers for 0.8 s, short deadlines",
+        fault=standstills.stop_all,
+        errors=LATE,
+        short=0.2,
+    ),
+    Row(
+        name="cut-worker",
+        title="a worker cut off from the broker for 3 s",
+        fault=standstills.cut,
+        odd="worker",
+    ),
+    Row(
+        name="slow-worker",
+        title="150 ms more each way between a worker and the broker",
+        fault=standstills.slow,
+        odd="worker",
+    ),
+    Row(
+        name="silent-worker",
+        title="nothing passes between a worker and the broker for 3 s",
+        fault=standstills.silence,
+        odd="worker",
+    ),
+    Row(
+        name="cut-gateway",
+        title="a gateway cut off from the broker for 3 s",
+        fault=standstills.cut,
+        odd="gateway",
+        errors=AWAY,
+        may_refuse=True,
+    ),
+    Row(
+        name="slow-gateway",
+        title="150 ms more each way between a gateway and the broker",
+        fault=standstills.slow,
+        odd="gateway",
+    ),
+    Row(
+        name="silent-gateway",
+        title="nothing passes between a gateway and the broker for 3 s",
+        fault=standstills.silence,
+        odd="gateway",
+    ),
+    Row(
+        name="store",
+        title="JetStream store full: no room for a queue, lanes full",
+        fault=troubles.fill_store,
+        may_refuse=True,
+        more="mesh: {queue: {max_messages: 40, max_bytes: 1048576}}",
+        environ={"MESH_NATS__MAX_FILE_STORE_BYTES": str(RESERVED_BYTES)},
+    ),
+    Row(
+        name="disk",
+        title="disk full under the broker (tmpfs)",
+        fault=troubles.fill_disk,
+        errors=AWAY,
+        may_refuse=True,
+        disk_mib=64,
+    ),
+    Row(
+        name="deaf",
+        title="a client that does not read",
+        fault=troubles.deaf_client,
+    ),
+    Row(
+        name="clock-worker",
+        title="a worker's clock steps an hour ahead, then back",
+        fault=clocks.step_worker,
+        odd="worker",
+        has_clock=True,
+    ),
+    Row(
+        name="clock-gateway",
+        title="a gateway's clock steps an hour ahead, then back",
+        fault=clocks.step_gateway,
+        odd="gateway",
+        has_clock=True,
+    ),
+    Row(
+        name="poison",
+        title="a segfault with 200 beside it, three rolling restarts",
+        fault=troubles.poison,
+        errors=("424 poison",),
+        dead=1,
+    ),
+    Row(
+        name="rolling",
+        title="rolling restart of everything",
+        fault=troubles.restart_everything,
+        errors=AWAY,
+        may_refuse=True,
     ),
 ]

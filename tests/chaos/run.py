@@ -17,6 +17,7 @@ from tests.chaos.load import Load, Plan
 from tests.chaos.rows import ROWS, Row
 from tests.chaos.table import markdown, shown, write
 from tests.chaos.trial import Report
+from tests.chaos.troubles import CannotError
 
 WIDTH = 180
 
@@ -30,8 +31,8 @@ def chosen(only: str) -> list[Row]:
     return [row for row in ROWS if not names or row.name in names]
 
 
-def run_row(row: Row, plan: Plan, folder: Path, console: Console) -> Report:
-    """Run one row with its progress in sight."""
+def run_row(row: Row, plan: Plan, folder: Path, console: Console) -> Report | None:
+    """Run one row with its progress in sight; None if this machine does not let us."""
     total = round(plan.seconds * plan.rate)
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task(row.title, total=total)
@@ -39,7 +40,11 @@ def run_row(row: Row, plan: Plan, folder: Path, console: Console) -> Report:
         def show(load: Load) -> None:
             progress.update(task, completed=load.sent)
 
-        report = asyncio.run(trial.run(row, plan, folder / row.name, on_progress=show))
+        try:
+            report = asyncio.run(trial.run(row, plan, folder / row.name, on_progress=show))
+        except CannotError as exc:
+            console.print(f"{row.name}: SKIPPED: {exc}", style="bold red")
+            return None
     verdict = "as promised" if not report.objections else "; ".join(report.objections)
     console.print(f"{row.name}: {verdict} ({report.took_s:.0f} s)")
     console.print(f"  {report.evidence}", style="dim")
@@ -57,7 +62,8 @@ def main(only: str, seed: int, seconds: float, rate: float, keep: Path | None) -
     console, rows = Console(), chosen(only)
     plan = Plan(seed=seed, seconds=seconds, rate=rate)
     with tempfile.TemporaryDirectory(prefix="chaos-") as scratch:
-        reports = [run_row(row, plan, keep or Path(scratch), console) for row in rows]
+        ran = [run_row(row, plan, keep or Path(scratch), console) for row in rows]
+    reports = [report for report in ran if report is not None]
     Console(width=max(console.width, WIDTH)).print(shown(reports))
     if not only:
         write(markdown(reports))

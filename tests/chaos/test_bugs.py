@@ -2,14 +2,14 @@
 
 import pytest
 
-from tests.chaos import faults, trial
+from tests.chaos import faults, standstills, trial
 from tests.chaos.load import Plan
 from tests.chaos.rows import Row
 
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(120)]
 NOTHING = Row(name="none", title="nothing", fault=faults.nothing)
 KILLED = Row(name="worker", title="kill -9 of a worker", fault=faults.kill_worker)
-STOPPED = Row(name="stop", title="all workers stopped", fault=faults.stop_all, short=0.2)
+STOPPED = Row(name="stop", title="all workers stopped", fault=standstills.stop_all, short=0.2)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,14 @@
 """One row from start to end: a mesh, load, a fault in the midst of it, and the verdict."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
-from tests.chaos import broker_end, oracle
+from tests.chaos import broker_end, clocks, oracle
 from tests.chaos.faults import Scene
 from tests.chaos.journal import Journal, read_entries, read_runs
 from tests.chaos.load import Load, Plan
@@ -16,6 +17,7 @@ from tests.chaos.programs import plan as programs
 from tests.chaos.programs.plan import Oddity
 from tests.chaos.proxy import Proxy
 from tests.chaos.rows import Row
+from tests.chaos.troubles import small_disk
 from tests.chaos.victim import Victim
 
 STRIKE_AT = 0.35  # of the load's time
@@ -45,27 +47,40 @@ async def run(
     bug: str = "",
     on_progress: Callable[[Load], None] = lambda _: None,
 ) -> Report:
-    """Run one row in a folder of its own, which is empty."""
+    """Run one row in a folder of its own, which is empty.
+
+    Raises:
+        CannotError: this machine does not let us do that to it.
+    """
     started_s = time.monotonic()
     victim = Victim(folder, environ=row.environ)
     proxy = Proxy(victim.nats_port)
-    oddity = Oddity(nats_url=await proxy.start() if row.odd else "", environ=row.odd_environ)
-    odd = programs.Plan(bug=bug, **({row.odd: oddity} if row.odd else {}))
-    odd.write(folder / programs.FILE)
-    try:
+    journal = Journal(folder / "asked.jsonl")
+    async with contextlib.AsyncExitStack() as stack:
+        if row.disk_mib:
+            stack.enter_context(small_disk(victim.state.nats, row.disk_mib))
+        stack.callback(journal.close)
+        stack.push_async_callback(proxy.close)
+        stack.push_async_callback(asyncio.to_thread, victim.close)
+        oddity = await _oddity(row, proxy, folder)
+        programs.Plan(bug=bug, **oddity).write(folder / programs.FILE)
         await asyncio.to_thread(victim.up)
         door = await asyncio.to_thread(victim.serve, row.more)
-        journal = Journal(folder / "asked.jsonl")
         load = Load(msgspec.structs.replace(plan, short=row.short), door, journal)
         evidence = await _hurt(row, Scene(victim, load, proxy), lambda: on_progress(load))
         broker = await _finish(victim, load)
-        journal.close()
-    finally:
-        await asyncio.to_thread(victim.close)
-        await proxy.close()
     verdict = oracle.judge(read_entries(journal.path), read_runs(victim.runs), broker)
     took_s = time.monotonic() - started_s
     return Report(row=row, plan=load.plan, verdict=verdict, evidence=evidence, took_s=took_s)
+
+
+async def _oddity(row: Row, proxy: Proxy, folder: Path) -> dict[str, Oddity]:
+    """What is odd about one program: its clock, or its way to the broker."""
+    if not row.odd:
+        return {}
+    if row.has_clock:
+        return {row.odd: Oddity(environ=clocks.environ(folder))}
+    return {row.odd: Oddity(nats_url=await proxy.start())}
 
 
 async def _hurt(row: Row, scene: Scene, on_progress: Callable[[], None]) -> str:
