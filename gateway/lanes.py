@@ -10,7 +10,7 @@ from typing import Final
 
 from gateway.call import WISH_MS, WISH_S, path_of, request_fields
 from gateway.exchange import Exchange
-from gateway.pending import QUEUE_FULL
+from gateway.pending import is_full
 from gateway.routes import Target
 from mesh import wire
 from mesh.bus import ApiError, Bus
@@ -43,7 +43,7 @@ async def put(
     try:
         await store(bus, target.lane_queued, exchange.body, headers)
     except ApiError as exc:
-        if exc.err_code == QUEUE_FULL:
+        if is_full(exc.err_code, exc.message):
             raise QueueFullError from exc
         raise
 

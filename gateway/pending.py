@@ -15,7 +15,7 @@ from mesh import wire
 from mesh.deadline import Wheel
 from mesh.errors import BusError, DeadlineExceededError, MeshError, QueueFullError
 
-QUEUE_FULL: Final = 10077
+STORE_FAILED: Final = 10077
 ACK_ERROR: Final = b'{"error"'
 
 
@@ -118,7 +118,7 @@ class Pending:
 
     def _refused(self, ack: bytes) -> MeshError:
         error = _decode(ack).get("error", {})
-        if error.get("err_code") == QUEUE_FULL:
+        if is_full(error.get("err_code"), str(error.get("description"))):
             self.pubacks["full"] += 1
             return QueueFullError()
         self.pubacks["refused"] += 1
@@ -150,6 +150,11 @@ class Pending:
             self._fail(self.entries.get(number), DeadlineExceededError())
         if again_s is not None:
             self._schedule(again_s)
+
+
+def is_full(err_code: int | None, description: str) -> bool:
+    """Tell whether a refusal is about the queue's limits: a disk that is full has the same code."""
+    return err_code == STORE_FAILED and "maximum " in description
 
 
 def _decode(ack: bytes) -> dict[str, Any]:
