@@ -11,6 +11,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Final, Literal
 
+from mesh import wire
 from mesh.bus import Bus
 from mesh.errors import (
     BackendError,
@@ -132,6 +133,8 @@ class Endings:
         while not await self._is_kept(work, reply):
             now_s = self._loop.time()
             if now_s > until_s:
+                if reply.code != PoisonError.code:
+                    await self._uncount(work)
                 self.hand_back(work)
                 return
             self.still_working(work, now_s)
@@ -147,6 +150,14 @@ class Endings:
             log.warning("ending.not_kept request=%s %s", work.request_id, exc)
             return False
         return True
+
+    async def _uncount(self, work: Work) -> None:
+        """Take back the attempt on record: the request did not bring anything down."""
+        if work.is_redelivered:
+            try:
+                await self._attempts.write(work.seq, work.attempt - 1)
+            except BusError as exc:
+                log.warning("ending.attempt_counted request=%s %s", work.request_id, exc)
 
     async def _forget(self, seq: int) -> None:
         try:
@@ -165,7 +176,7 @@ class Endings:
         log.error("ending.dead request=%s attempts=%d %s", work.request_id, attempts, reason)
         subject, body = self._speaker.dead_letter(work, reason, attempts)
         try:
-            await store(self._bus, subject, body)
+            await store(self._bus, subject, body, {wire.MSG_ID: f"{subject}.{work.seq}"})
         except BusError as exc:
             log.warning("ending.not_buried request=%s %s", work.request_id, exc)
             self.hand_back(work)
