@@ -32,7 +32,11 @@ def chosen(only: str) -> list[Row]:
 
 
 def run_row(row: Row, plan: Plan, folder: Path, console: Console) -> Report | None:
-    """Run one row with its progress in sight; None if this machine does not let us."""
+    """Run one row with its progress in sight; None if this machine does not let us.
+
+    Raises:
+        Exception: whatever kept the row from its end.
+    """
     total = round(plan.seconds * plan.rate)
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task(row.title, total=total)
@@ -62,13 +66,28 @@ def main(only: str, seed: int, seconds: float, rate: float, keep: Path | None) -
     console, rows = Console(), chosen(only)
     plan = Plan(seed=seed, seconds=seconds, rate=rate)
     with tempfile.TemporaryDirectory(prefix="chaos-") as scratch:
-        ran = [run_row(row, plan, keep or Path(scratch), console) for row in rows]
-    reports = [report for report in ran if report is not None]
+        reports, broken = run_rows(rows, plan, keep or Path(scratch), console)
     Console(width=max(console.width, WIDTH)).print(shown(reports))
-    if not only:
+    if not only and not broken:
         write(markdown(reports))
-    if any(report.objections for report in reports):
+    if broken or any(report.objections for report in reports):
         sys.exit(1)
+
+
+def run_rows(
+    rows: list[Row], plan: Plan, folder: Path, console: Console
+) -> tuple[list[Report], list[str]]:
+    """Run all rows; return their reports, and which came to no end."""
+    reports, broken = [], []
+    for row in rows:
+        try:
+            report = run_row(row, plan, folder, console)
+        except Exception:
+            console.print_exception()
+            broken.append(row.name)
+        else:
+            reports += [report] if report is not None else []
+    return reports, broken
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ async def poison(scene: Scene) -> str:
     victim, load = scene.victim, scene.load
     sending = load.burst([f"beside-{number}" for number in range(BESIDE)], "http")
     sending += load.burst([POISON], "http")
+    await asyncio.sleep(0)  # they are sent now
     in_flight = load.open
     for number in range(RESTARTS):
         await restart_workers(victim, number)
@@ -109,8 +110,9 @@ async def fill_store(scene: Scene) -> str:
 
 
 async def fill_disk(scene: Scene) -> str:
-    """Fill the file system under the broker's store for a while."""
-    folder = scene.victim.state.nats
+    """Fill the file system under the broker's store for a while; `mesh up` notices the end."""
+    victim = scene.victim
+    folder, before = victim.state.nats, victim.program("nats-server")
     filler = folder / "filler"
     written = 0
     with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
@@ -118,8 +120,14 @@ async def fill_disk(scene: Scene) -> str:
             written += count
     await rest(FULL_S)
     free = os.statvfs(folder).f_bavail
+    refusals = victim.log_text("nats-server.log").count("no space left on device")
     filler.unlink()
-    return f"{written >> 10} KiB filled the disk for {FULL_S:g} s, {free} blocks were free"
+    await victim.until(lambda: victim.program("nats-server").pid not in (0, before.pid))
+    after = victim.program("nats-server")
+    return (
+        f"{written >> 10} KiB filled the disk for {FULL_S:g} s, {free} blocks were free, "
+        f"{refusals} writes failed; nats-server {before.pid} -> {after.pid} once there was room"
+    )
 
 
 @contextlib.contextmanager
