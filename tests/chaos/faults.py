@@ -51,7 +51,10 @@ async def kill_runner(scene: Scene) -> str:
 
 async def kill_gateway(scene: Scene) -> str:
     """kill -9 of one of two gateways."""
-    return await _kill_program(scene, "gateway")
+    killing = asyncio.create_task(_kill_program(scene, "gateway"))
+    await asyncio.sleep(0)  # the signal is out
+    scene.load.expect_cuts()
+    return await killing
 
 
 async def kill_scaler(scene: Scene) -> str:

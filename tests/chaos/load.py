@@ -92,6 +92,7 @@ class Load:
         self._journal = journal
         self._pool = Pool(door.ports)
         self._invoked: dict[str, asyncio.Future[None]] = {}
+        self._in_killed_hands: set[str] = set()
         self._names: dict[str, tuple[Kind, str]] = {}
         self._nats: Client = Client()
         self._tasks: list[asyncio.Task[None]] = []
@@ -123,6 +124,11 @@ class Load:
         """Send these besides, all at once."""
         wanted = [Wanted(id=one, kind=kind, at_s=0.0, timeout_s=TIMEOUT_S) for one in ids]
         return [asyncio.create_task(self._send(one)) for one in wanted]
+
+    def expect_cuts(self) -> None:
+        """Note which invocations are out as a gateway is killed: it may have them in its hands."""
+        out = [one for one, answered in self._invoked.items() if not answered.done()]
+        self._in_killed_hands.update(out)
 
     def note_gone(self, request_id: str) -> None:
         """Note a request whose answer nobody will read."""
@@ -213,7 +219,8 @@ class Load:
         except NatsError:
             self._note_silence(wanted, "refused")
         except TimeoutError:
-            self._note_silence(wanted, "silent")
+            is_cut = wanted.id in self._in_killed_hands
+            self._note_silence(wanted, "cut" if is_cut else "silent")
 
     async def _on_invoked(self, message: Msg) -> None:
         request_id = message.subject.rpartition(".")[2]

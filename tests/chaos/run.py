@@ -15,7 +15,7 @@ from rich.progress import Progress
 from tests.chaos import trial
 from tests.chaos.load import Load, Plan
 from tests.chaos.rows import ROWS, Row
-from tests.chaos.table import markdown, shown, write
+from tests.chaos.table import markdown, refresh, shown, write
 from tests.chaos.trial import Report
 from tests.chaos.troubles import CannotError
 
@@ -68,8 +68,8 @@ def main(only: str, seed: int, seconds: float, rate: float, keep: Path | None) -
     with tempfile.TemporaryDirectory(prefix="chaos-") as scratch:
         reports, broken = run_rows(rows, plan, keep or Path(scratch), console)
     Console(width=max(console.width, WIDTH)).print(shown(reports))
-    if not only and not broken:
-        write(markdown(reports))
+    if reports and not broken:
+        refresh(reports) if only else write(markdown(reports))
     if broken or any(report.objections for report in reports):
         sys.exit(1)
 

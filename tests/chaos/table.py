@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from tests.chaos.load import Plan
 from tests.chaos.trial import Report
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
@@ -46,20 +47,32 @@ def shown(reports: Sequence[Report]) -> Table:
     return table
 
 
+def head(plan: Plan) -> str:
+    """What all rows of a table have in common."""
+    return (
+        f"Seed {plan.seed}, {plan.rate:g} requests/s for {plan.seconds:g} s a row, Python "
+        f"{platform.python_version()}, {platform.system()} {platform.release()}."
+    )
+
+
+def lines_of(report: Report) -> tuple[str, str]:
+    """The line of the table, and the line of evidence."""
+    return f"| {' | '.join(cells(report))} |", f"- {report.row.title}: {report.evidence}."
+
+
 def markdown(reports: Sequence[Report]) -> str:
     """The table and the evidence for the page."""
-    plan = reports[0].plan
+    rows = [lines_of(report) for report in reports]
     lines = [
-        f"Seed {plan.seed}, {plan.rate:g} requests/s for {plan.seconds:g} s a row, Python "
-        f"{platform.python_version()}, {platform.system()} {platform.release()}.",
+        head(reports[0].plan),
         "",
         f"| {' | '.join(HEADS)} |",
         f"|{'---|' * len(HEADS)}",
-        *(f"| {' | '.join(cells(report))} |" for report in reports),
+        *(row for row, _ in rows),
         "",
         "Evidence that each fault struck:",
         "",
-        *(f"- {report.row.title}: {report.evidence}." for report in reports),
+        *(evidence for _, evidence in rows),
     ]
     return "\n".join(lines)
 
@@ -69,3 +82,17 @@ def write(text: str, page: Path = PAGE) -> None:
     before, _, rest = page.read_text("utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
     page.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", "utf-8")
+
+
+def refresh(reports: Sequence[Report], page: Path = PAGE) -> bool:
+    """Replace single rows of a table that was made with the same load; False if it was not."""
+    lines = page.read_text("utf-8").splitlines()
+    if head(reports[0].plan) not in lines:
+        return False
+    for report in reports:
+        row, evidence = lines_of(report)
+        starts = {f"| {report.row.title} |": row, f"- {report.row.title}: ": evidence}
+        for start, new in starts.items():
+            lines = [new if line.startswith(start) else line for line in lines]
+    page.write_text("\n".join(lines) + "\n", "utf-8")
+    return True
