@@ -11,6 +11,7 @@ from tests.chaos.proxy import Proxy
 from tests.chaos.victim import Victim
 
 GONE_S = 5.0
+BROKER = "nats-server"
 STOP_S = 0.8
 
 
@@ -51,10 +52,7 @@ async def kill_runner(scene: Scene) -> str:
 
 async def kill_gateway(scene: Scene) -> str:
     """kill -9 of one of two gateways."""
-    killing = asyncio.create_task(_kill_program(scene, "gateway"))
-    await asyncio.sleep(0)  # the signal is out
-    scene.load.expect_cuts()
-    return await killing
+    return await _kill_program(scene, "gateway")
 
 
 async def kill_scaler(scene: Scene) -> str:
@@ -65,7 +63,7 @@ async def kill_scaler(scene: Scene) -> str:
 
 async def kill_broker(scene: Scene) -> str:
     """kill -9 of nats-server; it starts again on the same store."""
-    return await _kill_program(scene, "nats-server")
+    return await _kill_program(scene, BROKER)
 
 
 async def _kill_program(scene: Scene, name: str) -> str:
@@ -73,10 +71,13 @@ async def _kill_program(scene: Scene, name: str) -> str:
     before = victim.program(name)
     started_s = time.monotonic()
     await _kill(before)
+    scene.load.expect_cuts()
     await victim.until(
         lambda: (one := victim.programs(name)[0]).pid not in (0, before.pid) and one.state == "up"
     )
     took_s = time.monotonic() - started_s
+    if name == BROKER:
+        scene.load.expect_cuts()
     after = victim.programs(name)[0]
     return f"{name} {before.pid} killed, {after.pid} serves {took_s:.2f} s later"
 

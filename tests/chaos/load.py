@@ -126,7 +126,7 @@ class Load:
         return [asyncio.create_task(self._send(one)) for one in wanted]
 
     def expect_cuts(self) -> None:
-        """Note which invocations are out as a gateway is killed: it may have them in its hands."""
+        """Note which invocations are out as a gateway or the broker goes: it may have them."""
         out = [one for one, answered in self._invoked.items() if not answered.done()]
         self._in_killed_hands.update(out)
 

@@ -21,8 +21,9 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One fault. `errors`: what a caller may be told; everything else must be answered.
 
     `may_refuse`: callers may be sent away with 503 or 429 before anything was queued; `may_cut`:
-    connections of a killed gateway end with it; `most_slow_s`: the longest a caller may wait;
-    `dead`: how many requests must be in `DEAD` in the end; `most_redelivered`: None is any number.
+    connections of a killed gateway end with it, and invocations on their way through what goes;
+    `most_slow_s`: the longest a caller may wait; `dead`: how many requests must be in `DEAD` in
+    the end; `most_redelivered`: None is any number.
     """
 
     name: str
@@ -141,6 +142,7 @@ ROWS = [
         odd="gateway",
         errors=AWAY,
         may_refuse=True,
+        may_cut=True,
     ),
     Row(
         name="slow-gateway",
@@ -168,6 +170,7 @@ ROWS = [
         fault=troubles.fill_disk,
         errors=AWAY,
         may_refuse=True,
+        may_cut=True,
         disk_mib=64,
     ),
     Row(
@@ -202,5 +205,6 @@ ROWS = [
         fault=troubles.restart_everything,
         errors=AWAY,
         may_refuse=True,
+        may_cut=True,
     ),
 ]

@@ -35,6 +35,7 @@ async def cut(scene: Scene) -> str:
     proxy = scene.proxy
     taken, ended = proxy.taken, proxy.cut()
     assert ended, "nobody was connected through the proxy"
+    scene.load.expect_cuts()
     await rest(CUT_S)
     refused = proxy.refused
     proxy.mend()

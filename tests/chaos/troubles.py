@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mesh.process import Identity
-from tests.chaos.faults import Scene, rest
+from tests.chaos.faults import BROKER, Scene, rest
 from tests.chaos.journal import read_runs
 from tests.chaos.load import POISON
 from tests.chaos.standstills import stop_all
@@ -54,7 +54,9 @@ async def restart_everything(scene: Scene) -> str:
     old = victim.workers()
     await restart_workers(victim, 0)
     said.append(f"workers {[one.pid for one in old]} -> {[one.pid for one in victim.workers()]}")
-    said.append(await restart_program(victim, "nats-server"))
+    scene.load.expect_cuts()
+    said.append(await restart_program(victim, BROKER))
+    scene.load.expect_cuts()
     return ", ".join(said)
 
 
@@ -112,7 +114,7 @@ async def fill_store(scene: Scene) -> str:
 async def fill_disk(scene: Scene) -> str:
     """Fill the file system under the broker's store for a while; `mesh up` notices the end."""
     victim = scene.victim
-    folder, before = victim.state.nats, victim.program("nats-server")
+    folder, before = victim.state.nats, victim.program(BROKER)
     filler = folder / "filler"
     written = 0
     with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
@@ -122,8 +124,9 @@ async def fill_disk(scene: Scene) -> str:
     free = os.statvfs(folder).f_bavail
     refusals = victim.log_text("nats-server.log").count("no space left on device")
     filler.unlink()
-    await victim.until(lambda: victim.program("nats-server").pid not in (0, before.pid))
-    after = victim.program("nats-server")
+    await victim.until(lambda: victim.program(BROKER).pid not in (0, before.pid))
+    scene.load.expect_cuts()
+    after = victim.program(BROKER)
     return (
         f"{written >> 10} KiB filled the disk for {FULL_S:g} s, {free} blocks were free, "
         f"{refusals} writes failed; nats-server {before.pid} -> {after.pid} once there was room"
