@@ -57,7 +57,10 @@ def head(plan: Plan) -> str:
 
 def lines_of(report: Report) -> tuple[str, str]:
     """The line of the table, and the line of evidence."""
-    return f"| {' | '.join(cells(report))} |", f"- {report.row.title}: {report.evidence}."
+    evidence = f"- {report.row.title}: {report.evidence}."
+    if report.objections:
+        evidence += f" **Not as promised**: {'; '.join(report.objections)}."
+    return f"| {' | '.join(cells(report))} |", evidence
 
 
 def markdown(reports: Sequence[Report]) -> str:
