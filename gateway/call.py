@@ -92,6 +92,18 @@ class Call(Entry):
             self.is_out = False
             self.target.forecast.since -= 1
 
+    def again(self, left_s: float) -> tuple[str, bytes, str, str] | None:
+        """Return the message to be published once more, with what is left of its time.
+
+        The queue counts from when it gets it: with the whole time it might run too late. None if
+        it is confirmed, or over.
+        """
+        if self.message is None or left_s <= 0:
+            return None
+        subject, body, reply, fields = self.message
+        fields = fields.replace(timing_fields(self.timeout_s), timing_fields(left_s))
+        return subject, body, reply, fields
+
     @property
     def head(self) -> bytes:
         """The answer's header lines that say which request of whose this was."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from gateway.call import path_of, request_fields
 from gateway.exchange import Exchange
-from gateway.pending import QUEUE_FULL
+from gateway.pending import is_full
 from gateway.routes import Target
 from mesh import subjects, wire
 from mesh.bus import ApiError, Bus
@@ -54,7 +54,7 @@ async def put(bus: Bus, place: Place, exchange: Exchange, request_id: str) -> in
     try:
         ack = await store(bus, subject, exchange.body, headers)
     except ApiError as exc:
-        if exc.err_code == QUEUE_FULL:
+        if is_full(exc.err_code, exc.message):
             raise QueueFullError from exc
         raise
     return int(ack["seq"])

@@ -15,7 +15,7 @@ from mesh import wire
 from mesh.deadline import Wheel
 from mesh.errors import BusError, DeadlineExceededError, MeshError, QueueFullError
 
-QUEUE_FULL: Final = 10077
+STORE_FAILED: Final = 10077
 ACK_ERROR: Final = b'{"error"'
 
 
@@ -36,13 +36,14 @@ class Entry:
     """One published message that something is expected for.
 
     `message` is what was published (subject, body, reply subject, fields), kept until the PubAck
-    so that it can be repeated; `ack` is the PubAck as it came.
+    so that it can be repeated; `ack` is the PubAck as it came, `due_s` when nobody waits any more.
     """
 
-    __slots__ = ("ack", "message", "number", "sink", "stream", "wants_ack")
+    __slots__ = ("ack", "due_s", "message", "number", "sink", "stream", "wants_ack")
 
     def __init__(self, stream: str, sink: Sink) -> None:
         self.number = 0
+        self.due_s = 0.0
         self.stream = stream
         self.sink = sink
         self.ack: bytes | None = None
@@ -81,6 +82,7 @@ class Pending:
     def add(self, entry: Entry, due_s: float) -> None:
         """Put a numbered entry in, until it is settled or due."""
         self.entries[entry.number] = entry
+        entry.due_s = due_s
         at_s = self._wheel.add(entry.number, due_s)
         if at_s is not None:
             self._schedule(at_s)
@@ -118,7 +120,7 @@ class Pending:
 
     def _refused(self, ack: bytes) -> MeshError:
         error = _decode(ack).get("error", {})
-        if error.get("err_code") == QUEUE_FULL:
+        if is_full(error.get("err_code"), str(error.get("description"))):
             self.pubacks["full"] += 1
             return QueueFullError()
         self.pubacks["refused"] += 1
@@ -150,6 +152,11 @@ class Pending:
             self._fail(self.entries.get(number), DeadlineExceededError())
         if again_s is not None:
             self._schedule(again_s)
+
+
+def is_full(err_code: int | None, description: str) -> bool:
+    """Tell whether a refusal is about the queue's limits: a disk that is full has the same code."""
+    return err_code == STORE_FAILED and "maximum " in description
 
 
 def _decode(ack: bytes) -> dict[str, Any]:

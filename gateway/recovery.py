@@ -31,6 +31,7 @@ class Recovery:
         self._outlet = outlet
         self._pending = pending
         self._lookups = asyncio.Semaphore(LOOKUPS)
+        self._now = asyncio.get_running_loop().time
 
     async def after_reconnect(self) -> None:
         """Repeat what may be lost, look up what was queued."""
@@ -48,10 +49,11 @@ class Recovery:
             await asyncio.gather(*(self._look_up(call) for call in unconfirmed if call.ack))
 
     def _repeat(self, call: Call) -> None:
-        if call.message is None:
+        message = call.again(call.due_s - self._now())
+        if message is None:
             return
         try:
-            self._outlet.post(*call.message)
+            self._outlet.post(*message)
         except BusError as error:
             log.info("recovery.away_again %s", error)
 

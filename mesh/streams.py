@@ -20,6 +20,7 @@ from mesh.subjects import LANES
 
 NAME_IN_USE: Final = 10058
 STREAM_FULL: Final = 10077
+NO_STORAGE: Final = 10047
 STREAM_NOT_FOUND: Final = 10059
 CONSUMER_NOT_FOUND: Final = 10014
 MESSAGE_NOT_FOUND: Final = frozenset({10037, 10043, 10057})
@@ -27,14 +28,22 @@ WRONG_LAST_SEQUENCE: Final = frozenset({10071, 10164})
 
 
 async def ensure_stream(bus: Bus, config: Mapping[str, Any]) -> None:
-    """Create the stream, or bring the one of that name to this configuration."""
+    """Create the stream, or bring the one of that name to this configuration.
+
+    A broker with no room for another stream says so before it looks whether this one is there.
+    """
     name = config["name"]
     try:
         await bus.api(f"STREAM.CREATE.{name}", config)
     except ApiError as exc:
-        if exc.err_code != NAME_IN_USE:
+        if exc.err_code not in (NAME_IN_USE, NO_STORAGE):
             raise
-        await bus.api(f"STREAM.UPDATE.{name}", config)
+        try:
+            await bus.api(f"STREAM.UPDATE.{name}", config)
+        except ApiError as other:
+            if other.err_code == STREAM_NOT_FOUND:
+                raise exc from None
+            raise
 
 
 async def delete_stream(bus: Bus, name: str) -> None:

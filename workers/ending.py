@@ -160,6 +160,8 @@ class Endings:
         while (is_first := await self._is_first(work, reply)) is None:
             now_s = self._loop.time()
             if now_s > until_s:
+                if reply.code != PoisonError.code:
+                    await self._uncount(work)
                 self.hand_back(work)
                 return
             self.still_working(work, now_s)
@@ -184,6 +186,14 @@ class Endings:
             log.warning("ending.not_kept request=%s %s", work.request_id, exc)
             return None
 
+    async def _uncount(self, work: Work) -> None:
+        """Take back the attempt on record: the request did not bring anything down."""
+        if work.is_redelivered:
+            try:
+                await self._attempts.write(work.seq, Tried(work.attempt - 1, work.errors))
+            except BusError as exc:
+                log.warning("ending.attempt_counted request=%s %s", work.request_id, exc)
+
     async def _forget(self, seq: int) -> None:
         try:
             await self._attempts.forget(seq)
@@ -201,7 +211,7 @@ class Endings:
         log.error("ending.dead request=%s attempts=%d %s", work.request_id, attempts, reason)
         subject, body = self._speaker.dead_letter(work, reason, attempts)
         try:
-            await store(self._bus, subject, body)
+            await store(self._bus, subject, body, {wire.MSG_ID: f"{subject}.{work.seq}"})
         except BusError as exc:
             log.warning("ending.not_buried request=%s %s", work.request_id, exc)
             self.hand_back(work)

@@ -68,7 +68,9 @@ class ApiError(BusError):
 
     code: ClassVar[str] = "bus_refused"
 
-    def __init__(self, message: str, *, err_code: int, status: int) -> None:
-        super().__init__(message)
+    def __init__(
+        self, message: str | None = None, *, err_code: int = 0, status: int = 0, **context: object
+    ) -> None:
+        super().__init__(message, **context)
         self.err_code = err_code
         self.status = status

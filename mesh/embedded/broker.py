@@ -28,10 +28,12 @@ from mesh.embedded.configuration import server_configuration
 from mesh.embedded.folder import BrokerRecord, StateFolder
 from mesh.embedded.producers import read_producers
 from mesh.embedded.reaper import Reaper, Running
+from mesh.embedded.relief import DiskWatch
 from mesh.errors import BusError, NoRespondersError
 from mesh.program import known_users
 from mesh.settings import ROLES, BrokerAccess, NatsSettings, NatsUser, Role
 
+LOG_FILE: Final = "nats-server.log"
 LOG_SIZE_BYTES: Final = 16 << 20
 PORTS_POLL_S: Final = 0.01
 
@@ -73,7 +75,7 @@ def configuration(
     """Return the embedded server's configuration."""
     return server_configuration(nats, users, str(folder.nats), read_producers(folder)) | {
         "port": port or -1,
-        "log_file": str(folder.logs / "nats-server.log"),
+        "log_file": str(folder.logs / LOG_FILE),
         "log_size_limit": LOG_SIZE_BYTES,
         "ports_file_dir": str(folder.run / "ports"),
     }
@@ -118,6 +120,16 @@ class EmbeddedBroker:
         if self._running is not None:
             self._running.send(signal.SIGHUP)
 
+    async def watch_disk(self) -> None:
+        """Start the server again whenever its disk was full and is no more, for ever."""
+        watch = DiskWatch(self._folder.logs / LOG_FILE, self._folder.nats)
+        await watch.keep(self._end)
+
+    def _end(self) -> None:
+        """End the process in good order; whoever keeps it alive starts the next one."""
+        if self._running is not None:
+            self._running.send(signal.SIGTERM)
+
     def _configure(self) -> Path:
         """Write the configuration, with the port that the server was started with."""
         conf = configuration(self._nats, self._folder, self.record.users, self._asked_port)
@@ -149,7 +161,7 @@ class EmbeddedBroker:
     def last_words(self) -> str:
         """Return the last error the server logged: why it did not start."""
         try:
-            lines = (self._folder.logs / "nats-server.log").read_text("utf-8").splitlines()
+            lines = (self._folder.logs / LOG_FILE).read_text("utf-8").splitlines()
         except OSError:
             return ""
         fatal = [line for line in lines[-20:] if "[FTL]" in line or "[ERR]" in line]

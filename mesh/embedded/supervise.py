@@ -133,6 +133,8 @@ class Mesh:
     async def keep(self, stop: asyncio.Event) -> None:
         """Start again whatever ends, until `stop` is set."""
         keepers = [asyncio.create_task(child.keep()) for child in self._children]
+        if self._embedded is not None:
+            keepers.append(asyncio.create_task(self._embedded.watch_disk()))
         stopping = asyncio.create_task(stop.wait())
         try:
             await asyncio.wait({*keepers, stopping}, return_when=asyncio.FIRST_COMPLETED)

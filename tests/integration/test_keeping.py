@@ -10,12 +10,15 @@ from mesh.errors import BusError, NotFoundError
 from mesh.spec.options import QueueOptions
 from mesh.streams import (
     consumer_info,
+    delete_stream,
     ensure_queue,
     ensure_stream,
     ensure_topology,
     stream_info,
 )
+from mesh.subjects import DEAD_STREAM, RESULTS_STREAM
 from tests.integration.test_consume import STREAM, Stage
+from workers import ending
 
 
 @pytest.fixture
@@ -332,3 +335,38 @@ async def test_one_that_succeeds_is_not_kept(stage):
 
     with pytest.raises(NotFoundError, match="kept only if it does not"):
         await kept.find_request(stage.bus, "iris", await jobs.known(stage.bus, "iris", "r1"))
+
+
+async def test_a_result_that_could_not_be_kept_is_no_attempt(stage, monkeypatch):
+    """The broker refuses results for a long time: the request is not taken for one that kills."""
+    monkeypatch.setattr(ending, "KEEP_S", 0.0)
+    monkeypatch.setattr(ending, "KEEP_AGAIN_S", 0.01)
+    await delete_stream(stage.bus, RESULTS_STREAM)
+    await send(stage)
+    for number in range(5):
+        await stage.until(lambda number=number: len(stage.given) > number)
+        stage.answer(number)
+
+    await ensure_topology(stage.bus)
+    await stage.until(lambda: len(stage.given) > 5)
+    stage.answer(5, b"late")
+
+    assert (await result_of(stage)).data == b"late"
+    assert stage.dead == []
+
+
+async def test_a_request_is_dead_lettered_once(stage, monkeypatch):
+    """Though its result could not be kept, and it was given up again."""
+    monkeypatch.setattr(ending, "KEEP_S", 0.0)
+    monkeypatch.setattr(ending, "KEEP_AGAIN_S", 0.01)
+    await delete_stream(stage.bus, RESULTS_STREAM)
+    await send(stage)
+    for number in range(3):
+        await stage.until(lambda number=number: len(stage.given) > number)
+        stage.crash(started=[number])
+    await stage.until(lambda: len(stage.dead) > 1)
+
+    await ensure_topology(stage.bus)
+
+    assert (await result_of(stage)).headers[wire.ERROR] == "poison"
+    assert (await stream_info(stage.bus, DEAD_STREAM))["state"]["messages"] == 1

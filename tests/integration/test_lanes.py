@@ -36,7 +36,8 @@ async def fill(stage, lane: Lane, count: int):
         fields = {"Mesh_Timeout_Ms": "60000"} | (
             {"Mesh_Shadow_Of": "x"} if lane == "shadow" else {}
         )
-        await stage.send(number, lane=lane, **fields)
+        reply = {} if lane in ("interactive", "shadow") else {"Mesh_Reply": ""}
+        await stage.send(number, lane=lane, **fields | reply)
     await stage.bus.flush()
 
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from mesh import streams, subjects
+from mesh import streams, subjects, wire
 from mesh.bus import Bus, Outlet
 from mesh.errors import AnswerUnknownError, BusError
 from tests.stub import StubWorker
@@ -67,6 +67,19 @@ async def test_unconfirmed_request_is_repeated(bench):
     await bench.recovery.after_reconnect()
 
     assert await told.result == b"body"
+
+
+async def test_repeat_has_only_the_time_that_is_left(bench):
+    """Nobody waits for what would be run later."""
+    call, told = bench.call()
+    call.due_s -= 3.0
+    worker = await StubWorker(bench.bus, bench.target.endpoint, "blue").start()
+
+    await bench.recovery.after_reconnect()
+
+    await told.result
+    assert 1000 < int(worker.seen[0].headers[wire.TIMEOUT_MS]) <= 2000
+    assert worker.seen[0].headers[wire.MSG_TTL] == "2s"
 
 
 async def test_request_still_queued_is_waited_for(bench):

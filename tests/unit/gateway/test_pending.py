@@ -9,6 +9,10 @@ FULL = (
     b'{"error":{"code":503,"err_code":10077,"description":"maximum messages per subject exceeded"},'
     b'"stream":"W","seq":0}'
 )
+NO_DISK = (
+    b'{"error":{"code":503,"err_code":10077,"description":"write 1.blk: no space left on device"},'
+    b'"stream":"W","seq":0}'
+)
 ANSWER = {wire.STATUS: "200"}
 
 
@@ -84,6 +88,7 @@ async def test_second_answer_is_dropped(pending, log):
     ("body", "headers", "error"),
     [
         pytest.param(FULL, None, QueueFullError, id="lane full"),
+        pytest.param(NO_DISK, None, BusError, id="disk full"),
         pytest.param(b'{"error":{"err_code":10023}}', None, BusError, id="other refusal"),
         pytest.param(b'{"error" nonsense', None, BusError, id="undecodable refusal"),
         pytest.param(b"", {"Status": "503"}, BusError, id="no stream"),

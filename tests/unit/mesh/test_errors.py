@@ -2,6 +2,7 @@
 
 import pytest
 
+from mesh.bus import ApiError
 from mesh.errors import (
     BusError,
     MeshError,
@@ -37,10 +38,11 @@ def test_the_docstring_is_the_default_message(cls):
     assert cls().message == cls.__doc__.strip().splitlines()[0]
 
 
-@pytest.mark.parametrize("cls", [NotFoundError, QueueFullError, SpecError])
+@pytest.mark.parametrize("cls", [NotFoundError, QueueFullError, SpecError, ApiError])
 def test_a_code_leads_back_to_its_class(cls):
     """What was refused over the wire is raised as itself."""
     assert error_class(cls.code) is cls
+    assert error_class(cls.code)("what was said").message == "what was said"
 
 
 def test_foreign_errors_come_in_as_ours():

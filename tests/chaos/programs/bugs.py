@@ -1,0 +1,83 @@
+"""Bugs a program could have: put in on purpose, to see that the oracle finds each of them."""
+
+import functools
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+from gateway.invoke import Invocations
+from mesh import jobs, streams, subjects
+from workers import consume, ending
+from workers.consume import Consumer
+from workers.ending import Endings
+from workers.outbox import ACK
+
+ONE_IN = 500
+THIS_ONE = 20
+LATER_S = 3600.0
+
+
+def ack_before_answer() -> None:
+    """Acknowledge a request as it begins: nobody runs it again if this worker dies."""
+    submit = Consumer._submit
+
+    def eager(self: Consumer, work: Any, now_s: float) -> None:
+        self._end._outbox.send(work.ack, ACK)
+        submit(self, work, now_s)
+
+    Consumer._submit = eager
+
+
+def drop_an_answer() -> None:
+    """Acknowledge one request in 500 without answering it, or keeping its result."""
+    answer, numbers = Endings.answer, itertools.count(1)
+
+    def forgetful(self: Endings, work: Any, reply: Any) -> None:
+        if next(numbers) % ONE_IN == 0:
+            self._acknowledge(work)
+        else:
+            answer(self, work, reply)
+
+    Endings.answer = forgetful
+
+
+def answer_twice() -> None:
+    """Answer an invocation twice, and store a result a second time, over the first."""
+    numbers, answers = itertools.count(1), itertools.count(1)
+    post = Invocations._post
+
+    async def twice(bus: Any, endpoint: str, request_id: str, body: bytes, headers: Any) -> bool:
+        is_first = await jobs.keep_result(bus, endpoint, request_id, body, headers)
+        if next(numbers) == THIS_ONE:
+            await streams.store(bus, subjects.result(endpoint, request_id), body, headers)
+        return is_first
+
+    def post_twice(self: Invocations, *args: Any) -> None:
+        post(self, *args)
+        if next(answers) == THIS_ONE:
+            post(self, *args)
+
+    ending.keep_result = twice
+    Invocations._post = post_twice
+
+
+def run_what_expired() -> None:
+    """Take every deadline for an hour later."""
+    decode = consume.decode
+
+    @functools.wraps(decode)
+    def generous(*args: Any, **kwargs: Any) -> Any:
+        work = decode(*args, **kwargs)
+        if hasattr(work, "deadline_s"):
+            work.deadline_s += LATER_S
+        return work
+
+    consume.decode = generous
+
+
+BUGS: dict[str, Callable[[], None]] = {
+    "ack_before_answer": ack_before_answer,
+    "drop_an_answer": drop_an_answer,
+    "answer_twice": answer_twice,
+    "run_what_expired": run_what_expired,
+}
