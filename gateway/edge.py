@@ -71,7 +71,7 @@ def refusal(error: MeshError) -> Response:
     head = b"content-type: application/json\r\n"
     if status == 401:
         head += b"www-authenticate: Bearer\r\n"
-    said = {wire.ERROR: error.code, wire.CONTENT_TYPE: "application/json"}
+    said = {wire.ERROR: error.code, wire.CONTENT_TYPE: wire.JSON}
     if status in (429, 503):
         after_s = retry_after(error.context.get("retry_after_s"))
         head += b"retry-after: %d\r\n" % after_s

@@ -8,7 +8,6 @@ own and holds nobody up. Ring: service.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Mapping
 from typing import Final, NamedTuple
@@ -29,8 +28,8 @@ from gateway.terms import WISH_MS, Allowed, Terms, read_terms, webhook_of
 from mesh import jobs, subjects, wire
 from mesh.backoff import backoff_s
 from mesh.bus import Outlet
+from mesh.clock import NS
 from mesh.errors import (
-    BusError,
     CapacityError,
     ConflictError,
     DeadlineExceededError,
@@ -44,9 +43,7 @@ from mesh.records import JobRecord
 log = logging.getLogger("gateway.ingress")
 
 RETRY_S: Final = (0.25, 15.0)
-ACK: Final = b"+ACK"
 TIMEOUT_DIGITS: Final = 12  # a longer number may be one that cannot be read
-NS: Final = 1_000_000_000
 
 
 class Noted(NamedTuple):
@@ -107,11 +104,10 @@ class Ingress:
     ) -> None:
         self.outcomes = dict.fromkeys(("queued", "repeated", "retried", "delayed", "failed"), 0)
         self._bus = bus = reservations.bus
-        self.intake = Intake(bus, subjects.INGRESS_STREAM, self.settle, reservations.clock)
+        self.intake = Intake(bus, subjects.INGRESS_STREAM, self.settle, reservations.clock, outlet)
         self._keyed = KeyedOrders(reservations)
         self._routes = routes
         self._handler = handler
-        self._outlet = outlet
         self._allowed = allowed
         self._now = asyncio.get_running_loop().time
 
@@ -125,7 +121,7 @@ class Ingress:
             outcome = await self._settle(enqueued, request_id)
         except NotDueError as exc:
             self.outcomes["delayed"] += 1
-            self._hand_back(enqueued, float(str(exc.context["early_s"])))
+            self.intake.hand_back(enqueued, float(str(exc.context["early_s"])))
             return
         except MeshError as exc:
             log.info("ingress.retry request=%s %s", request_id, exc)
@@ -136,7 +132,7 @@ class Ingress:
             self._retry(enqueued)
             return
         self.outcomes[outcome] += 1
-        self._post(enqueued, ACK)
+        self.intake.acknowledge(enqueued)
 
     async def _settle(self, enqueued: Enqueued, request_id: str) -> str:
         """Return what became of a request that is settled.
@@ -236,15 +232,7 @@ class Ingress:
         Raises:
             ConflictError: another gateway was faster.
         """
-        record = JobRecord(
-            deployment=target.deployment if target else "",
-            ingress_seq=order.enqueued.seq,
-            timeout_s=order.terms.timeout_s,
-            lane=order.terms.lane,
-            due_at_s=order.due_at_s,
-            webhook=order.terms.webhook,
-            submitted_at_s=order.submitted_at_s,
-        )
+        record = order.record(target.deployment if target else "")
         if known is not None and known.record == record:
             return Noted(record, known.seq)
         after_seq = known.seq if known else 0
@@ -256,14 +244,4 @@ class Ingress:
 
     def _retry(self, enqueued: Enqueued) -> None:
         self.outcomes["retried"] += 1
-        self._hand_back(enqueued, backoff_s(enqueued.delivered, *RETRY_S))
-
-    def _hand_back(self, enqueued: Enqueued, delay_s: float) -> None:
-        """Have a message delivered again later; it holds nobody up."""
-        self._post(enqueued, b"-NAK " + json.dumps({"delay": int(delay_s * NS)}).encode())
-
-    def _post(self, enqueued: Enqueued, body: bytes) -> None:
-        try:
-            self._outlet.post(enqueued.message.reply, body)
-        except BusError:
-            return  # the broker is away: it hands the message out again
+        self.intake.hand_back(enqueued, backoff_s(enqueued.delivered, *RETRY_S))

@@ -13,16 +13,15 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
-from mesh import subjects
-from mesh.bus import Bus, Message, Subscription
-from mesh.clock import BrokerClock, Sample, parse_broker_time
+from mesh import subjects, wire
+from mesh.bus import Bus, Message, Outlet, Subscription
+from mesh.clock import NS, BrokerClock, Sample, parse_broker_time
 from mesh.errors import BusError
 from mesh.streams import consumer_info
 from mesh.tasks import end
 
 log = logging.getLogger("gateway.intake")
 
-NS: Final = 1_000_000_000
 BATCH: Final = 64
 EXPIRES_S: Final = 5.0
 HEARTBEAT_S: Final = 1.0
@@ -61,12 +60,14 @@ class Intake:
         stream: str,
         settle: Callable[[Enqueued], Awaitable[None]],
         clock: BrokerClock,
+        outlet: Outlet,
     ) -> None:
         self.clock = clock
         self._stream = stream
         self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{subjects.GATEWAYS_CONSUMER}"
         self._bus = bus
         self._settle = settle
+        self._outlet = outlet
         self._arrived: asyncio.Queue[Message] = asyncio.Queue()
         self._inbox = bus.new_inbox()
         self._number = 0
@@ -101,6 +102,20 @@ class Intake:
         late = list(self._settling)
         await end(late)
         return len(late)
+
+    def acknowledge(self, enqueued: Enqueued) -> None:
+        """Have a message forgotten: it is settled."""
+        self._answer(enqueued, wire.ACK)
+
+    def hand_back(self, enqueued: Enqueued, delay_s: float) -> None:
+        """Have a message delivered again later, to any gateway; it holds nobody up."""
+        self._answer(enqueued, wire.again_in(delay_s))
+
+    def _answer(self, enqueued: Enqueued, body: bytes) -> None:
+        try:
+            self._outlet.post(enqueued.message.reply, body)
+        except BusError:
+            return  # the broker is away: it hands the message out again
 
     async def _run(self) -> None:
         while True:

@@ -16,7 +16,6 @@ from typing import Final, Protocol
 import msgspec
 
 from gateway.call import Call, KeyedCall, new_request_id
-from gateway.ear import Ear
 from gateway.edge import Response
 from gateway.idempotency import KEY, digest_of, is_final, is_refusal
 from gateway.pending import Entry, Sink
@@ -25,6 +24,7 @@ from gateway.reserving import Held, Reservations, Taken
 from gateway.withdrawal import Withdrawals
 from mesh import jobs, subjects, wire
 from mesh.bus import Message
+from mesh.ear import Ear
 from mesh.errors import (
     AnswerUnknownError,
     BusError,

@@ -15,7 +15,7 @@ from gateway.reserving import Held, Reservations
 from mesh import jobs, subjects, wire
 from mesh.bus import Message
 from mesh.errors import CapacityError, ConflictError, KeyReusedError
-from mesh.records import JobRecord, ReservationRecord
+from mesh.records import ReservationRecord
 
 
 class UnfinishedError(CapacityError):
@@ -68,15 +68,8 @@ class KeyedOrders:
         self._reservations.outcomes["replayed"] += 1
 
     async def _note(self, order: Order) -> None:
-        record = JobRecord(
-            ingress_seq=order.enqueued.seq,
-            timeout_s=order.terms.timeout_s,
-            lane=order.terms.lane,
-            due_at_s=order.due_at_s,
-            webhook=order.terms.webhook,
-            submitted_at_s=order.submitted_at_s,
-        )
-        await jobs.note(self._reservations.bus, order.route.endpoint, order.request_id, record)
+        bus, endpoint = self._reservations.bus, order.route.endpoint
+        await jobs.note(bus, endpoint, order.request_id, order.record())
 
 
 def wanted(order: Order) -> ReservationRecord:

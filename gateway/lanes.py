@@ -9,12 +9,11 @@ from typing import NamedTuple
 
 from gateway.call import path_of, request_fields
 from gateway.exchange import Exchange
-from gateway.pending import is_full
 from gateway.routes import Target
 from mesh import subjects, wire
 from mesh.bus import ApiError, Bus
 from mesh.errors import QueueFullError
-from mesh.streams import store
+from mesh.streams import is_full, store
 from mesh.subjects import Lane
 
 

@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from gateway.call import Call, KeyedCall
 from gateway.download import download
@@ -26,11 +26,10 @@ from mesh import bodies, claims, wire
 from mesh.bus import Bus
 from mesh.claims import MARGIN_S, TRANSFER_S, Claim
 from mesh.errors import BackendError, MeshError, RequestError
+from mesh.jobs import RUNNING_S
 from mesh.tasks import end
 
 log = logging.getLogger("gateway.large")
-
-RUN_S: Final = 330.0  # a request that has waited for its time may still run for so long
 
 
 class Told(NamedTuple):
@@ -66,7 +65,7 @@ class LargeBodies:
         """How long a body must live from now on: as long as anybody may want to run it."""
         headers = call.exchange.headers
         if PREFER in headers and prefers_async(headers[PREFER]):
-            return TRANSFER_S + self._wait_s(headers) + RUN_S + MARGIN_S
+            return TRANSFER_S + self._wait_s(headers) + RUNNING_S + MARGIN_S
         if isinstance(call, KeyedCall):  # it has no deployment yet
             targets = call.exchange.route.targets.values()
             life_s = max((target.timeout_s for target in targets), default=0.0)

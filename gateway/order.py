@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from gateway.intake import Enqueued
 from gateway.invocation import Invocation
 from gateway.routes import Route
 from gateway.terms import Terms
-
-NS: Final = 1_000_000_000
+from mesh.clock import NS
+from mesh.records import JobRecord
 
 
 class Order(NamedTuple):
@@ -41,3 +41,15 @@ class Order(NamedTuple):
     def due_at_s(self) -> float:
         """From when on it may run (Unix time), 0 if it may from the start."""
         return self.submitted_at_s + self.terms.delay_s if self.terms.delay_s else 0.0
+
+    def record(self, deployment: str = "") -> JobRecord:
+        """Return what is noted of it; `deployment` is where it goes, if that is decided."""
+        return JobRecord(
+            deployment=deployment,
+            ingress_seq=self.enqueued.seq,
+            timeout_s=self.terms.timeout_s,
+            lane=self.terms.lane,
+            due_at_s=self.due_at_s,
+            webhook=self.terms.webhook,
+            submitted_at_s=self.submitted_at_s,
+        )

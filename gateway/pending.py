@@ -14,8 +14,8 @@ from typing import Any, Final, Protocol
 from mesh import wire
 from mesh.deadline import Wheel
 from mesh.errors import BusError, DeadlineExceededError, MeshError, QueueFullError
+from mesh.streams import is_full
 
-STORE_FAILED: Final = 10077
 ACK_ERROR: Final = b'{"error"'
 
 
@@ -152,11 +152,6 @@ class Pending:
             self._fail(self.entries.get(number), DeadlineExceededError())
         if again_s is not None:
             self._schedule(again_s)
-
-
-def is_full(err_code: int | None, description: str) -> bool:
-    """Tell whether a refusal is about the queue's limits: a disk that is full has the same code."""
-    return err_code == STORE_FAILED and "maximum " in description
 
 
 def _decode(ack: bytes) -> dict[str, Any]:

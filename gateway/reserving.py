@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from gateway.ear import Ear
 from gateway.idempotency import Verdict, judge
 from mesh import jobs, reservations, subjects
 from mesh.bus import Bus, Message
 from mesh.clock import BrokerClock
+from mesh.ear import Ear
 from mesh.errors import ConflictError, DeadlineExceededError
 from mesh.jobs import JobStatus
 from mesh.records import JobState, ReservationRecord

@@ -6,9 +6,8 @@ Ring: service.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -20,13 +19,14 @@ from gateway.cors import Cors
 from gateway.edge import RETRY_AFTER_S, Response, refusal, stored
 from gateway.routes import Route, RouteTable
 from gateway.streamed import as_asgi
-from mesh import jobs, kept, subjects
-from mesh.bus import Bus, Message
-from mesh.errors import BusError, DeadlineExceededError, ForbiddenError, MeshError, NotFoundError
+from mesh import jobs, kept, subjects, wire
+from mesh.bus import Bus
+from mesh.ear import Ear
+from mesh.errors import DeadlineExceededError, ForbiddenError, MeshError, NotFoundError
 from mesh.jobs import JobStatus
 
 LONGEST_WAIT_S: Final = 60.0
-JSON_LINE: Final = "content-type: application/json\r\n"
+JSON_LINE: Final = f"content-type: {wire.JSON}\r\n"
 
 _WAIT: Final = re.compile(r"(?:^|[,;])\s*wait\s*=\s*(\d{1,6})\s*(?:$|[,;])", re.IGNORECASE)
 
@@ -99,33 +99,20 @@ class Results:
         self, endpoint: str, request_id: str, request: requests.Request, limit_s: float
     ) -> JobStatus:
         """Return what is known once it has ended, or nobody waits any more."""
-        async with self._heard(subjects.result(endpoint, request_id)) as arrived:
-            status = await jobs.known(self._bus, endpoint, request_id)
-            if status.has_ended:
-                return status
-            await waiting.any_of(
-                limit_s, arrived.wait(), self._leaving.wait(), waiting.disconnected(request)
-            )
-        # What is heard may be a second result, which the stream has refused: it is asked.
-        return await jobs.known(self._bus, endpoint, request_id)
-
-    @contextlib.asynccontextmanager
-    async def _heard(self, subject: str) -> AsyncIterator[asyncio.Event]:
-        """Hear what is published on a subject, from here on."""
-        arrived = asyncio.Event()
-
-        async def note(message: Message) -> None:
-            arrived.set()
-
-        subscription = await self._bus.subscribe(subject, note)
         self.waiting += 1
         try:
-            await self._bus.flush()
-            yield arrived
+            async with Ear(self._bus) as ear:
+                await ear.listen(subjects.result(endpoint, request_id))
+                status = await jobs.known(self._bus, endpoint, request_id)
+                if status.has_ended:
+                    return status
+                await waiting.any_of(
+                    limit_s, ear.heard.wait(), self._leaving.wait(), waiting.disconnected(request)
+                )
         finally:
             self.waiting -= 1
-            with contextlib.suppress(BusError):
-                await self._bus.leave(subscription)
+        # What is heard may be a second result, which the stream has refused: it is asked.
+        return await jobs.known(self._bus, endpoint, request_id)
 
     async def _unfinished(self, endpoint: str, status: JobStatus) -> Response:
         position = wait_s = None

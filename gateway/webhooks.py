@@ -23,19 +23,17 @@ from mesh import jobs, subjects, wire
 from mesh.backoff import backoff_s
 from mesh.bus import Bus, Outlet
 from mesh.clock import BrokerClock
-from mesh.errors import BusError, MeshError, NotFoundError
+from mesh.errors import MeshError, NotFoundError
 from mesh.jobs import JobStatus
 from mesh.settings import GatewaySettings
 from mesh.streams import store
 
 log = logging.getLogger("gateway.webhooks")
 
-NS: Final = 1_000_000_000
 RETRY_S: Final = (5.0, 4 * 3600.0)
 CONNECTIONS: Final = 64
 INLINE_BYTES: Final = 64 * 1024  # a larger result is fetched
 GONE: Final = 410
-ACK: Final = b"+ACK"
 
 
 class Webhooks:
@@ -45,10 +43,9 @@ class Webhooks:
         self, bus: Bus, routes: RouteTable, outlet: Outlet, settings: GatewaySettings
     ) -> None:
         self.outcomes = dict.fromkeys(("delivered", "retried", "dead"), 0)
-        self.intake = Intake(bus, subjects.WEBHOOKS_STREAM, self.settle, BrokerClock())
+        self.intake = Intake(bus, subjects.WEBHOOKS_STREAM, self.settle, BrokerClock(), outlet)
         self._bus = bus
         self._routes = routes
-        self._outlet = outlet
         self._settings = settings
         self._http = httpx.AsyncClient(
             timeout=settings.webhook_timeout_s,
@@ -82,19 +79,17 @@ class Webhooks:
         if problem:
             log.info("webhooks.retry request=%s %s", request_id, problem)
             self.outcomes["retried"] += 1
-            delay_s = backoff_s(kept.delivered, *RETRY_S)
-            self._post(kept, b"-NAK " + json.dumps({"delay": int(delay_s * NS)}).encode())
+            self.intake.hand_back(kept, backoff_s(kept.delivered, *RETRY_S))
         else:
-            self._post(kept, ACK)
+            self.intake.acknowledge(kept)
 
     async def _call(self, endpoint: str, request_id: str, url: str) -> tuple[str, bool]:
         """Return what went wrong, empty if nothing did, and whether to give up at once."""
         route = self._routes.by_name.get(endpoint)
         if route is None or not route.webhook_secret:
             return "the endpoint, or its webhook secret, is gone", True
-        if not may_call(
-            url, self._settings.webhook_hosts
-        ):  # a producer of its lane may say anything
+        # A producer of its lane may say anything.
+        if not may_call(url, self._settings.webhook_hosts):
             return f"{url}: gateway.webhook_hosts does not name its host", True
         try:
             status = await jobs.known(self._bus, endpoint, request_id)
@@ -129,18 +124,12 @@ class Webhooks:
         await store(self._bus, subjects.dead(endpoint, "-"), wire.encode(letter))
         self.outcomes["dead"] += 1
 
-    def _post(self, kept: Enqueued, body: bytes) -> None:
-        try:
-            self._outlet.post(kept.message.reply, body)
-        except BusError:
-            return  # the broker is away: it hands it out again
-
 
 def signed(secret: str, request_id: str, body: bytes) -> dict[str, str]:
     """Return the headers of a call."""
     now = datetime.now(UTC)
     return {
-        "content-type": "application/json",
+        "content-type": wire.JSON,
         "user-agent": "serving-mesh",
         "webhook-id": request_id,
         "webhook-timestamp": str(int(now.timestamp())),

@@ -26,15 +26,14 @@ from mesh.errors import (
     RequestError,
     error_body,
 )
-from mesh.kept import cancel, keep_request
+from mesh.kept import cancel, stop
 from mesh.statuses import status_of
-from mesh.streams import delete_message, next_message
+from mesh.streams import next_message
 from mesh.subjects import KEPT_LANES
 from mesh.tasks import end
 
 log = logging.getLogger("gateway.withdraws")
 
-JSON: Final = "application/json"
 SEQ_DIGITS: Final = 19
 
 
@@ -87,7 +86,7 @@ class Withdraws:
             body = msgspec.json.encode({"id": request_id, "state": "cancelled"})
         if message.reply and may_answer(message.reply):
             with contextlib.suppress(BusError):  # it is away, and so is the producer behind it
-                said[wire.CONTENT_TYPE] = JSON
+                said[wire.CONTENT_TYPE] = wire.JSON
                 await self._bus.publish(message.reply, body, headers=said)
 
     async def _cancel(self, endpoint: str, request_id: str, headers: dict[str, str]) -> None:
@@ -124,10 +123,7 @@ async def cancel_in_lane(
     body, headers = jobs.failure(CancelledRequestError())
     if not await jobs.keep_result(bus, endpoint, request_id, body, headers):
         raise ConflictError(f"request {request_id} has ended")
-    await keep_request(bus, endpoint, request_id, found.body, found.headers)
-    await delete_message(bus, stream, seq)
-    stop = wire.encode(wire.Cancel(request_id=request_id))
-    await bus.publish(subjects.cancel(endpoint, deployment), stop)
+    await stop(bus, endpoint, deployment, request_id, found)
 
 
 def place_of(headers: dict[str, str]) -> tuple[str, int] | None:

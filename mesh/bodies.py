@@ -17,11 +17,10 @@ from mesh import subjects, wire
 from mesh.bus import ApiError, Bus
 from mesh.claims import CHUNK_BYTES, Claim
 from mesh.errors import CapacityError, ProtocolError
-from mesh.streams import last_message, store
+from mesh.streams import is_full, last_message, store
 from mesh.tasks import end
 
 WINDOW: Final = 3
-FULL: Final = 10077
 
 
 def chunk_bytes(bus: Bus) -> int:
@@ -40,7 +39,7 @@ async def put(bus: Bus, body_id: str, index: int, data: bytes, ttl_s: float) -> 
     try:
         await store(bus, subjects.body(body_id, index), data, headers)
     except ApiError as exc:
-        if exc.err_code == FULL:
+        if is_full(exc.err_code, exc.message):
             raise CapacityError("the store of large bodies is full") from exc
         raise
 

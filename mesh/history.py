@@ -14,9 +14,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from mesh.bus import Bus, Message
+from mesh.clock import NS
 from mesh.errors import BusError
 
-NS: Final = 1_000_000_000
 WINDOWS_S: Final = (60, 3600, 86_400)
 BATCH: Final = 256
 EXPIRES_S: Final = 20.0

@@ -24,18 +24,13 @@ from mesh.errors import (
 )
 from mesh.records import JobRecord, JobRun, JobState
 from mesh.statuses import status_of
-from mesh.streams import (
-    WRONG_LAST_SEQUENCE,
-    last_message,
-    store,
-)
+from mesh.streams import WRONG_LAST_SEQUENCE, last_message, store
 from mesh.subjects import Lane
 
-JSON: Final = "application/json"
 FIRST: Final = "0"
 # A broker that starts says that nobody keeps a subject; if others listen there it says nothing.
 HEARD_S: Final = 1.0
-BROKERS: Final = "Nats-"  # what names of headers start with that the broker has added
+BROKERS: Final = "Nats-"  # what names of headers start with that the broker reads or adds
 # After its time limit a request may still run for as long as its deployment lets it.
 RUNNING_S: Final = 330.0
 GRACE_S: Final = 2.0  # hosts' clocks differ
@@ -250,9 +245,9 @@ async def find_result(bus: Bus, endpoint: str, request_id: str) -> Message | Non
     return await last_message(bus, subjects.RESULTS_STREAM, subject)
 
 
-def own_headers(result: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers of a result without those that the broker has added."""
-    return {name: text for name, text in result.items() if not name.startswith(BROKERS)}
+def own_headers(kept: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers of what is kept without those that are between us and the broker."""
+    return {name: text for name, text in kept.items() if not name.startswith(BROKERS)}
 
 
 def answer_headers(result: Mapping[str, str]) -> dict[str, str]:
@@ -268,6 +263,6 @@ def failure(error: MeshError) -> tuple[bytes, dict[str, str]]:
     headers = {
         wire.STATUS: str(status_of(error.code)),
         wire.ERROR: error.code,
-        wire.CONTENT_TYPE: JSON,
+        wire.CONTENT_TYPE: wire.JSON,
     }
     return error_body(error.code, error.message), headers

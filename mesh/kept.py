@@ -12,11 +12,10 @@ from typing import Final
 from mesh import subjects, wire
 from mesh.bus import Bus
 from mesh.errors import CancelledRequestError, ConflictError, NotFoundError
-from mesh.jobs import JobStatus, failure, finish, known
+from mesh.jobs import JobStatus, failure, finish, known, own_headers
 from mesh.streams import KeptMessage, delete_message, last_message, next_message, store
 
 PLACED_S: Final = (0.02, 0.05, 0.1, 0.2, 0.4)
-BROKERS: Final = "Nats-"  # headers that tell the broker something
 
 
 async def cancel(bus: Bus, endpoint: str, request_id: str) -> JobStatus:
@@ -34,24 +33,35 @@ async def cancel(bus: Bus, endpoint: str, request_id: str) -> JobStatus:
     if not found.has_ended:
         body, headers = failure(CancelledRequestError())
         if await finish(bus, endpoint, request_id, (body, headers), found.webhook):
-            await _stop(bus, endpoint, found)
+            await _stop_found(bus, endpoint, found)
             return found
         found = await known(bus, endpoint, request_id)
     raise ConflictError(f"request {request_id} has ended: it is {found.state}")
 
 
-async def _stop(bus: Bus, endpoint: str, found: JobStatus) -> None:
+async def _stop_found(bus: Bus, endpoint: str, found: JobStatus) -> None:
     if not found.deployment:
         return
     if not found.seq:
         found = await _placed(bus, endpoint, found)
-    if (waiting := await queued_message(bus, endpoint, found)) is not None:
-        await keep_request(bus, endpoint, found.request_id, waiting.body, waiting.headers)
-        stream = subjects.work_stream(endpoint, found.deployment)
-        await delete_message(bus, stream, waiting.seq)
+    waiting = await queued_message(bus, endpoint, found)
+    await stop(bus, endpoint, found.deployment, found.request_id, waiting)
+
+
+async def stop(
+    bus: Bus, endpoint: str, deployment: str, request_id: str, waiting: KeptMessage | None
+) -> None:
+    """Take a cancelled request out of its queue if it waits there, and stop it if it runs.
+
+    Raises:
+        BusError: nobody knows whether it was.
+    """
+    if waiting is not None:
+        await keep_request(bus, endpoint, request_id, waiting.body, waiting.headers)
+        await delete_message(bus, subjects.work_stream(endpoint, deployment), waiting.seq)
     # Even after a deletion: one in thousands is delivered all the same.
-    stop = wire.encode(wire.Cancel(request_id=found.request_id))
-    await bus.publish(subjects.cancel(endpoint, found.deployment), stop)
+    told = wire.encode(wire.Cancel(request_id=request_id))
+    await bus.publish(subjects.cancel(endpoint, deployment), told)
 
 
 async def _placed(bus: Bus, endpoint: str, found: JobStatus) -> JobStatus:
@@ -82,8 +92,7 @@ async def keep_request(
     Raises:
         BusError: it could not be kept, or nobody knows.
     """
-    said = {name: value for name, value in headers.items() if not name.startswith(BROKERS)}
-    await store(bus, subjects.kept_request(endpoint, request_id), body, said)
+    await store(bus, subjects.kept_request(endpoint, request_id), body, own_headers(headers))
 
 
 async def find_request(

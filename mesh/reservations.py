@@ -16,11 +16,10 @@ from mesh.clock import NS, parse_broker_time
 from mesh.errors import CapacityError, ConflictError
 from mesh.jobs import HEARD_S
 from mesh.records import ReservationRecord
-from mesh.streams import WRONG_LAST_SEQUENCE, last_message, store
+from mesh.streams import WRONG_LAST_SEQUENCE, is_full, last_message, store
 
 STREAM: Final = f"KV_{subjects.IDEMPOTENCY_BUCKET}"
 OPERATION: Final = "KV-Operation"
-FULL: Final = 10077
 NEVER: Final = 0
 
 
@@ -48,7 +47,7 @@ async def find(bus: Bus, subject: str) -> Reservation | None:
     is_free = OPERATION in headers
     return Reservation(
         None if is_free else msgspec.json.decode(message.data, type=ReservationRecord),
-        int(headers["Nats-Sequence"]),
+        int(headers[wire.SEQUENCE]),
         round(parse_broker_time(headers[wire.TIME_STAMP]) * NS),
     )
 
@@ -83,7 +82,7 @@ async def _write(
     except ApiError as exc:
         if exc.err_code in WRONG_LAST_SEQUENCE:
             raise ConflictError("the key was taken meanwhile") from exc
-        if exc.err_code == FULL:
+        if is_full(exc.err_code, exc.message):
             raise CapacityError("there is no room for more idempotency keys") from exc
         raise
     return int(ack["seq"])

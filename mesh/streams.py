@@ -19,7 +19,7 @@ from mesh.spec.options import QueueOptions
 from mesh.subjects import LANES
 
 NAME_IN_USE: Final = 10058
-STREAM_FULL: Final = 10077
+STORE_FAILED: Final = 10077
 NO_STORAGE: Final = 10047
 STREAM_NOT_FOUND: Final = 10059
 CONSUMER_NOT_FOUND: Final = 10014
@@ -177,6 +177,11 @@ def read_ack(subject: str, data: bytes) -> dict[str, Any]:
             status=int(error.get("code", 0)),
         )
     return ack
+
+
+def is_full(err_code: int | None, description: str) -> bool:
+    """Tell whether a refusal is about a stream's limits: a disk that is full has the same code."""
+    return err_code == STORE_FAILED and "maximum " in description
 
 
 async def last_message(bus: Bus, stream: str, subject: str) -> Message | None:

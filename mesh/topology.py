@@ -10,10 +10,10 @@ import math
 from typing import Any, Final
 
 from mesh import subjects
+from mesh.clock import NS
 from mesh.spec.options import QueueOptions
 from mesh.subjects import LANES, Lane
 
-NS: Final = 1_000_000_000
 MIB: Final = 1 << 20
 DUPLICATE_WINDOW_S: Final = 30
 INGRESS_WINDOW_S: Final = 120

@@ -10,6 +10,7 @@ from typing import Final, Literal, TypeVar
 
 import msgspec
 
+from mesh.clock import NS
 from mesh.figures import GpuFigures, ServiceTime
 
 PROTOCOL_VERSION: Final = 1
@@ -47,6 +48,12 @@ STORED: Final = "Mesh-Stored"
 REPLAYED: Final = "Mesh-Replayed"
 BODY: Final = "Mesh-Body"
 
+JSON: Final = "application/json"  # the content type of what the mesh itself says
+
+# What is said on the reply subject of a message that was pulled.
+ACK: Final = b"+ACK"
+NAK: Final = b"-NAK"
+IN_PROGRESS: Final = b"+WPI"
 
 InstanceState = Literal["starting", "ready", "draining", "failed"]
 
@@ -279,3 +286,8 @@ def decode(data: bytes, expected: type[_T]) -> _T | None:
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
     return message if isinstance(message, expected) else None
+
+
+def again_in(delay_s: float) -> bytes:
+    """Return what has a message that was pulled delivered once more, after so many seconds."""
+    return NAK + b' {"delay":%d}' % round(delay_s * NS)

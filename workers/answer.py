@@ -16,7 +16,8 @@ from mesh.errors import BackendError, MeshError, error_body
 from mesh.records import JobRun
 from mesh.statuses import status_of
 from mesh.subjects import WorkerAddress
-from workers.exchange import JSON, Outcome
+from mesh.wire import JSON
+from workers.exchange import Outcome
 from workers.work import Work
 
 MODEL_ERROR: Final = "424"

@@ -28,7 +28,7 @@ from mesh.streams import store
 from workers.answer import Reply, Speaker, refusal
 from workers.attempts import Attempts, Tried
 from workers.bodies import Bodies
-from workers.outbox import ACK, IN_PROGRESS, NAK, Outbox
+from workers.outbox import Outbox
 from workers.tally import WorkerTally
 from workers.work import Work
 
@@ -97,7 +97,7 @@ class Endings:
     def hand_back(self, work: Work) -> None:
         """Give a request that was never begun back to the queue; this is not an attempt."""
         self._tally.count("handed_back")
-        self._outbox.send(work.ack, NAK, keep_until_s=work.deadline_s)
+        self._outbox.send(work.ack, wire.NAK, keep_until_s=work.deadline_s)
 
     def retry(self, work: Work) -> None:
         """Give a request back whose runner died with it, the attempt recorded first."""
@@ -113,7 +113,7 @@ class Endings:
     def still_working(self, work: Work, now_s: float) -> None:
         """Tell the broker that the request is in hand."""
         work.held_s = now_s
-        self._outbox.send(work.ack, IN_PROGRESS)
+        self._outbox.send(work.ack, wire.IN_PROGRESS)
 
     def note_begun(self, work: Work) -> None:
         """Tell those who ask for a queued request that it runs."""
@@ -150,7 +150,7 @@ class Endings:
             self._outbox.send(work.reply, reply.body, fields, keep_until_s=work.deadline_s)
 
     def _acknowledge(self, work: Work) -> None:
-        self._outbox.send(work.ack, ACK, keep_until_s=self._loop.time() + ACK_KEEP_S)
+        self._outbox.send(work.ack, wire.ACK, keep_until_s=self._loop.time() + ACK_KEEP_S)
         if work.is_redelivered:
             self.spawn(self._forget(work.seq))
 

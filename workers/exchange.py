@@ -10,12 +10,11 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from mesh.wire import LogLine
+from mesh.wire import JSON, LogLine
 from workers.runner import frames
 from workers.runner.frames import HEADER, Frame
 
 DEFAULT_PATH: Final = "/score"
-JSON: Final = "application/json"
 
 
 class RunRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -18,9 +18,6 @@ from mesh.streams import consumer_info
 
 log = logging.getLogger("workers.outbox")
 
-ACK: Final = b"+ACK"
-NAK: Final = b"-NAK"
-IN_PROGRESS: Final = b"+WPI"
 SETTLE_S: Final = 0.3
 
 

@@ -15,12 +15,12 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from mesh.bus import Bus, Inlet, Message, Subscription
+from mesh.clock import NS
 from mesh.errors import BusError
 from mesh.subjects import LANES, Lane
 
 log = logging.getLogger("workers.pull")
 
-NS: Final = 1_000_000_000
 EXPIRES_S: Final = 5.0
 HEARTBEAT_S: Final = 1.0
 GRACE_S: Final = 1.0

@@ -7,22 +7,19 @@ Ring: service.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-from typing import Final
 
+from mesh import wire
 from mesh.errors import BusError
 from mesh.settle import settle_error
 from mesh.spec.options import RetryOptions
 from workers.answer import Reply
 from workers.attempts import Attempts, Tried
 from workers.ending import Endings
-from workers.outbox import NAK, Outbox
+from workers.outbox import Outbox
 from workers.work import Work
 
 log = logging.getLogger("workers.repeat")
-
-NS: Final = 1_000_000_000
 
 
 class Repeats:
@@ -59,5 +56,4 @@ class Repeats:
         log.info(
             "repeat.later request=%s errors=%d delay_s=%g", work.request_id, tried.errors, delay_s
         )
-        later = json.dumps({"delay": round(delay_s * NS)}).encode()
-        self._outbox.send(work.ack, NAK + b" " + later, keep_until_s=work.deadline_s)
+        self._outbox.send(work.ack, wire.again_in(delay_s), keep_until_s=work.deadline_s)

@@ -11,7 +11,6 @@ import msgspec
 from mesh.errors import BackendError, MeshError, error_class
 from mesh.statuses import STATUSES, status_of
 
-JSON: Final = "application/json"
 DEPLOYMENT_HEADER: Final = "azureml-model-deployment"
 
 State = Literal["queued", "delayed", "running", "done", "failed", "cancelled", "expired"]

@@ -12,8 +12,9 @@ from typing import Any, Final, Literal, TypedDict
 import msgspec
 
 from mesh import wire
-from mesh.client.answer import DEPLOYMENT_HEADER, JSON
+from mesh.client.answer import DEPLOYMENT_HEADER
 from mesh.subjects import NAME_RULE, REQUEST_ID_RULE, is_name, is_request_id
+from mesh.wire import JSON
 
 
 class AskOptions(TypedDict, total=False):

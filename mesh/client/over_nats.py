@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 import time
 import uuid
@@ -21,6 +20,7 @@ from mesh.client.options import Ask
 from mesh.client.replies import PUBLISH_REFUSED, Replies
 from mesh.client.transport import patience_s
 from mesh.connect import broker_access
+from mesh.ear import Ear
 from mesh.errors import (
     AnswerUnknownError,
     BusError,
@@ -35,7 +35,7 @@ from mesh.errors import (
 )
 from mesh.jobs import JobStatus
 from mesh.settings import BrokerAccess, producer_inbox
-from mesh.streams import STREAM_FULL, read_ack
+from mesh.streams import is_full, read_ack
 from mesh.tasks import end, wait_for
 
 CONNECT_S: Final = 5.0
@@ -127,24 +127,18 @@ class NatsTransport:
         try:
             await self._through_outages(store, time.monotonic() + OUTAGE_S)
         except ApiError as exc:
-            if exc.err_code == STREAM_FULL:
+            if is_full(exc.err_code, exc.message):
                 raise QueueFullError("too much waits to be queued") from exc
             raise
         return request_id
 
     async def result(self, endpoint: str, request_id: str, wait_s: float | None) -> Answer:
         """Return a queued request's result; listens for it until the time is over."""
-        subject, arrived = subjects.result(endpoint, request_id), asyncio.Event()
-
-        async def note(message: Message) -> None:
-            arrived.set()
-
         until_s = math.inf if wait_s is None else time.monotonic() + wait_s
-        subscription = await self._bus.subscribe(subject, note)
-        try:
-            await self._bus.flush()  # from here on nothing is missed
+        async with Ear(self._bus) as ear:
+            await ear.listen(subjects.result(endpoint, request_id))
             while True:
-                arrived.clear()
+                ear.heard.clear()
                 status = await self._through_outages(
                     lambda: self._known(endpoint, request_id), time.monotonic() + OUTAGE_S
                 )
@@ -156,10 +150,7 @@ class NatsTransport:
                 if left_s <= 0:
                     raise NotFinishedError
                 # What is heard may be a second result, which the stream has refused: it is asked.
-                await wait_for(arrived, min(left_s, _look_s(status)))
-        finally:
-            with contextlib.suppress(BusError):
-                await self._bus.leave(subscription)
+                await wait_for(ear.heard, min(left_s, _look_s(status)))
 
     async def status(self, endpoint: str, request_id: str) -> Status:
         """Say what has become of a queued request."""

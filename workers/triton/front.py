@@ -11,7 +11,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from workers.exchange import JSON, RunRequest
+from mesh.wire import JSON
+from workers.exchange import RunRequest
 from workers.triton.client import DEAD_MODEL, TritonClient
 from workers.triton.errors import ServerAwayError, V2Error
 from workers.triton.inference import HEADER_LENGTH, Worded, read_inference, word_inferred

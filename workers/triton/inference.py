@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from workers.exchange import JSON
+from mesh.wire import JSON
 from workers.triton.errors import V2Error
 from workers.triton.tensors import DATATYPES, data_of, elements, flat, raw_of
 

@@ -6,11 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from gateway.invoke import Invocations
-from mesh import jobs, streams, subjects
-from workers import consume, ending
+from mesh import jobs, streams, subjects, wire
+from workers import consume
 from workers.consume import Consumer
 from workers.ending import Endings
-from workers.outbox import ACK
 
 ONE_IN = 500
 THIS_ONE = 20
@@ -21,9 +20,9 @@ def ack_before_answer() -> None:
     """Acknowledge a request as it begins: nobody runs it again if this worker dies."""
     submit = Consumer._submit
 
-    def eager(self: Consumer, work: Any, now_s: float) -> None:
-        self._end._outbox.send(work.ack, ACK)
-        submit(self, work, now_s)
+    def eager(self: Consumer, work: Any) -> None:
+        self._end._outbox.send(work.ack, wire.ACK)
+        submit(self, work)
 
     Consumer._submit = eager
 
@@ -44,10 +43,10 @@ def drop_an_answer() -> None:
 def answer_twice() -> None:
     """Answer an invocation twice, and store a result a second time, over the first."""
     numbers, answers = itertools.count(1), itertools.count(1)
-    post = Invocations._post
+    post, keep = Invocations._post, jobs.keep_result
 
     async def twice(bus: Any, endpoint: str, request_id: str, body: bytes, headers: Any) -> bool:
-        is_first = await jobs.keep_result(bus, endpoint, request_id, body, headers)
+        is_first = await keep(bus, endpoint, request_id, body, headers)
         if next(numbers) == THIS_ONE:
             await streams.store(bus, subjects.result(endpoint, request_id), body, headers)
         return is_first
@@ -57,7 +56,7 @@ def answer_twice() -> None:
         if next(answers) == THIS_ONE:
             post(self, *args)
 
-    ending.keep_result = twice
+    jobs.keep_result = twice
     Invocations._post = post_twice
 
 

@@ -36,8 +36,13 @@ class Ear:
                 await self._bus.leave(subscription)
 
     async def listen(self, subject: str) -> None:
-        """Miss nothing that the broker takes after whatever it is asked next."""
+        """Miss nothing that comes from now on.
+
+        Raises:
+            BusError: the broker does not say that it listens.
+        """
         self._subscriptions.append(await self._bus.subscribe(subject, self._take))
+        await self._bus.flush()
 
     async def _take(self, message: Message) -> None:
         self.heard.set()
