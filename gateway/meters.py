@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from mesh.tally import Histogram
 
 MirrorOutcome = Literal["copied", "refused", "unconfirmed", "unfit"]
+# Codes of errors by which requests are refused; there may be others.
+REFUSALS: Final = ("capacity", "queue_full", "no_worker", "bus")
 
 
 class Meters:
@@ -28,7 +30,7 @@ class Meters:
         self.statuses: dict[int, int] = {}
         self.accepted = 0
         self.refused = 0
-        self.refusals: dict[str, int] = {}  # by the code of the error
+        self.refusals = dict.fromkeys(REFUSALS, 0)  # from zero on: rate() sees the first one
         self.timed_out = 0
         self.mirrored: dict[MirrorOutcome, int] = {}
         self.total = Histogram()

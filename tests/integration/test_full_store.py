@@ -8,7 +8,8 @@ from mesh.spec.options import QueueOptions
 from mesh.streams import ensure_stream, ensure_topology
 
 QUEUE = topology.work_stream("echo", "blue", QueueOptions())
-ROOM = sum(max(0, one.get("max_bytes", 0)) for one in topology.shared_streams()) + (1 << 20)
+OURS = (*topology.buckets(), topology.artifacts(), *topology.shared_streams())
+ROOM = sum(max(0, one.get("max_bytes", 0)) for one in OURS) + (1 << 20)
 
 
 @pytest.fixture

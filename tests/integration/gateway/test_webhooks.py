@@ -40,9 +40,11 @@ class Receiver:
                 location = "location: http://127.0.0.1:1/\r\n" if status == 302 else ""
                 writer.write(f"HTTP/1.1 {status} x\r\n{location}content-length: 0\r\n\r\n".encode())
 
-    def close(self) -> None:
+    async def close(self) -> None:
         for writer in self._writers:
             writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
 
 
 @pytest.fixture
@@ -52,8 +54,8 @@ async def receiver():
     server = await asyncio.start_server(receiver.take, "127.0.0.1", 0)
     receiver.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
     yield receiver
-    receiver.close()
     server.close()
+    await receiver.close()
 
 
 @pytest.fixture
