@@ -12,9 +12,8 @@ from tests.chaos.oracle import Verdict
 AWAY = ("503 answer_unknown",)
 LATE = ("408 deadline_exceeded",)
 # What the mesh's own streams may grow to, and one queue of 1 MiB.
-RESERVED_BYTES = sum(max(0, one.get("max_bytes", 0)) for one in topology.shared_streams()) + (
-    3 << 19
-)
+OURS = (*topology.buckets(), topology.artifacts(), *topology.shared_streams())
+RESERVED_BYTES = sum(max(0, one.get("max_bytes", 0)) for one in OURS) + (3 << 19)
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
