@@ -30,7 +30,6 @@ from mesh import jobs, subjects, wire
 from mesh.backoff import backoff_s
 from mesh.bus import Outlet
 from mesh.errors import (
-    BusError,
     CapacityError,
     ConflictError,
     DeadlineExceededError,
@@ -107,11 +106,10 @@ class Ingress:
     ) -> None:
         self.outcomes = dict.fromkeys(("queued", "repeated", "retried", "delayed", "failed"), 0)
         self._bus = bus = reservations.bus
-        self.intake = Intake(bus, subjects.INGRESS_STREAM, self.settle, reservations.clock)
+        self.intake = Intake(bus, outlet, subjects.INGRESS_STREAM, self.settle, reservations.clock)
         self._keyed = KeyedOrders(reservations)
         self._routes = routes
         self._handler = handler
-        self._outlet = outlet
         self._allowed = allowed
         self._now = asyncio.get_running_loop().time
 
@@ -136,7 +134,7 @@ class Ingress:
             self._retry(enqueued)
             return
         self.outcomes[outcome] += 1
-        self._post(enqueued, ACK)
+        self.intake.answer(enqueued, ACK)
 
     async def _settle(self, enqueued: Enqueued, request_id: str) -> str:
         """Return what became of a request that is settled.
@@ -260,10 +258,4 @@ class Ingress:
 
     def _hand_back(self, enqueued: Enqueued, delay_s: float) -> None:
         """Have a message delivered again later; it holds nobody up."""
-        self._post(enqueued, b"-NAK " + json.dumps({"delay": int(delay_s * NS)}).encode())
-
-    def _post(self, enqueued: Enqueued, body: bytes) -> None:
-        try:
-            self._outlet.post(enqueued.message.reply, body)
-        except BusError:
-            return  # the broker is away: it hands the message out again
+        self.intake.answer(enqueued, b"-NAK " + json.dumps({"delay": int(delay_s * NS)}).encode())

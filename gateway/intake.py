@@ -1,7 +1,8 @@
 """Pulling from a stream that all gateways share: one pull at a time, as much as there is room for.
 
 What is pulled and never settled, because this gateway ended, comes again to another one after the
-acknowledgement wait. Ring: adapter.
+acknowledgement wait. What cannot be said because the broker is away is said when it is back.
+Ring: adapter.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
 from mesh import subjects
-from mesh.bus import Bus, Message, Subscription
+from mesh.bus import Bus, Message, Outlet, Subscription
 from mesh.clock import BrokerClock, Sample, parse_broker_time
 from mesh.errors import BusError
 from mesh.streams import consumer_info
@@ -58,16 +59,19 @@ class Intake:
     def __init__(
         self,
         bus: Bus,
+        outlet: Outlet,
         stream: str,
         settle: Callable[[Enqueued], Awaitable[None]],
         clock: BrokerClock,
     ) -> None:
         self.clock = clock
+        self._outlet = outlet
+        self._unsaid: dict[int, tuple[str, bytes]] = {}
         self._stream = stream
         self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{subjects.GATEWAYS_CONSUMER}"
         self._bus = bus
         self._settle = settle
-        self._arrived: asyncio.Queue[Message] = asyncio.Queue()
+        self._arrived: asyncio.Queue[Message | None] = asyncio.Queue()
         self._inbox = bus.new_inbox()
         self._number = 0
         self._clock_at_s = float("-inf")
@@ -83,6 +87,22 @@ class Intake:
         """Pull from now on."""
         self._subscription = await self._bus.subscribe(f"{self._inbox}.*", self._arrived.put)
         self._task = asyncio.create_task(self._run())
+        self._bus.on_reconnect(self._note_back)
+
+    def answer(self, enqueued: Enqueued, body: bytes) -> None:
+        """Tell the broker what is to become of a message."""
+        try:
+            self._outlet.post(enqueued.message.reply, body)
+        except BusError:
+            self._unsaid[enqueued.seq] = (enqueued.message.reply, body)
+
+    async def _note_back(self) -> None:
+        """Say what could not be said, and pull anew: a broker that was restarted knows no pull."""
+        unsaid, self._unsaid = self._unsaid, {}
+        for reply, body in unsaid.values():
+            with contextlib.suppress(BusError):  # away again: it hands the message out again
+                self._outlet.post(reply, body)
+        self._arrived.put_nowait(None)
 
     async def close(self, grace_s: float) -> int:
         """Pull no more; settle what is in hand, and return for how much there was no time."""
@@ -94,7 +114,7 @@ class Intake:
                 await self._bus.leave(subscription)
         while not self._arrived.empty():  # what came after the last look
             message = self._arrived.get_nowait()
-            if message.reply:
+            if message is not None and message.reply:
                 self._spawn(read_enqueued(message))
         if self._settling:
             await asyncio.wait(self._settling, timeout=grace_s)
@@ -143,6 +163,8 @@ class Intake:
                     message = await self._arrived.get()
             except TimeoutError:
                 return "408"  # no heartbeat: the pull was swallowed
+            if message is None:
+                return "408"  # the connection is a new one
             if message.reply:
                 left -= 1
                 self._spawn(read_enqueued(message))

@@ -23,7 +23,7 @@ from mesh import jobs, subjects, wire
 from mesh.backoff import backoff_s
 from mesh.bus import Bus, Outlet
 from mesh.clock import BrokerClock
-from mesh.errors import BusError, MeshError, NotFoundError
+from mesh.errors import MeshError, NotFoundError
 from mesh.jobs import JobStatus
 from mesh.settings import GatewaySettings
 from mesh.streams import store
@@ -45,10 +45,9 @@ class Webhooks:
         self, bus: Bus, routes: RouteTable, outlet: Outlet, settings: GatewaySettings
     ) -> None:
         self.outcomes = dict.fromkeys(("delivered", "retried", "dead"), 0)
-        self.intake = Intake(bus, subjects.WEBHOOKS_STREAM, self.settle, BrokerClock())
+        self.intake = Intake(bus, outlet, subjects.WEBHOOKS_STREAM, self.settle, BrokerClock())
         self._bus = bus
         self._routes = routes
-        self._outlet = outlet
         self._settings = settings
         self._http = httpx.AsyncClient(
             timeout=settings.webhook_timeout_s,
@@ -83,9 +82,9 @@ class Webhooks:
             log.info("webhooks.retry request=%s %s", request_id, problem)
             self.outcomes["retried"] += 1
             delay_s = backoff_s(kept.delivered, *RETRY_S)
-            self._post(kept, b"-NAK " + json.dumps({"delay": int(delay_s * NS)}).encode())
+            self.intake.answer(kept, b"-NAK " + json.dumps({"delay": int(delay_s * NS)}).encode())
         else:
-            self._post(kept, ACK)
+            self.intake.answer(kept, ACK)
 
     async def _call(self, endpoint: str, request_id: str, url: str) -> tuple[str, bool]:
         """Return what went wrong, empty if nothing did, and whether to give up at once."""
@@ -128,12 +127,6 @@ class Webhooks:
         log.error("webhooks.dead request=%s %s", request_id, reason)
         await store(self._bus, subjects.dead(endpoint, "-"), wire.encode(letter))
         self.outcomes["dead"] += 1
-
-    def _post(self, kept: Enqueued, body: bytes) -> None:
-        try:
-            self._outlet.post(kept.message.reply, body)
-        except BusError:
-            return  # the broker is away: it hands it out again
 
 
 def signed(secret: str, request_id: str, body: bytes) -> dict[str, str]:
