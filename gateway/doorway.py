@@ -10,7 +10,7 @@ import ssl
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-from gateway.protocol import HEAD_TIMEOUT_S, IDLE_TIMEOUT_S
+from gateway.protocol import HEAD_TIMEOUT_S, IDLE_TIMEOUT_S, LAST_CALL_S
 
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 ALPN: Final = ["h2", "http/1.1"]
@@ -24,6 +24,9 @@ class Speaker(Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what came."""
+
+    def shutdown(self) -> None:
+        """Close after what has begun."""
 
 
 Make = Callable[[], Any]
@@ -40,6 +43,7 @@ class Doorway(asyncio.Protocol):
         self._connections = connections
         self._on_lost = on_lost
         self._data = b""
+        self._is_leaving = False
         self._since_s = asyncio.get_running_loop().time()
         self.transport: Any = None
 
@@ -68,8 +72,13 @@ class Doorway(asyncio.Protocol):
         self._on_lost()
 
     def shutdown(self) -> None:
-        """Close: nothing has begun."""
-        self.transport.close()
+        """Close soon: a client that has just come may be about to ask."""
+        self._is_leaving = True
+        asyncio.get_running_loop().call_later(LAST_CALL_S, self._close_unasked)
+
+    def _close_unasked(self) -> None:
+        if self in self._connections:
+            self.transport.close()
 
     def sweep(self, now_s: float) -> None:
         """Close a connection on which nothing, or not enough, is said."""
@@ -84,3 +93,5 @@ class Doorway(asyncio.Protocol):
         speaker.connection_made(self.transport)
         if self._data:
             speaker.data_received(self._data)
+        if self._is_leaving:
+            speaker.shutdown()

@@ -104,7 +104,7 @@ class Ingress:
     ) -> None:
         self.outcomes = dict.fromkeys(("queued", "repeated", "retried", "delayed", "failed"), 0)
         self._bus = bus = reservations.bus
-        self.intake = Intake(bus, subjects.INGRESS_STREAM, self.settle, reservations.clock, outlet)
+        self.intake = Intake(bus, outlet, subjects.INGRESS_STREAM, self.settle, reservations.clock)
         self._keyed = KeyedOrders(reservations)
         self._routes = routes
         self._handler = handler

@@ -1,7 +1,8 @@
 """Pulling from a stream that all gateways share: one pull at a time, as much as there is room for.
 
 What is pulled and never settled, because this gateway ended, comes again to another one after the
-acknowledgement wait. Ring: adapter.
+acknowledgement wait. What cannot be said because the broker is away is said when it is back.
+Ring: adapter.
 """
 
 from __future__ import annotations
@@ -57,18 +58,19 @@ class Intake:
     def __init__(
         self,
         bus: Bus,
+        outlet: Outlet,
         stream: str,
         settle: Callable[[Enqueued], Awaitable[None]],
         clock: BrokerClock,
-        outlet: Outlet,
     ) -> None:
         self.clock = clock
+        self._outlet = outlet
+        self._unsaid: dict[int, tuple[str, bytes]] = {}
         self._stream = stream
         self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{subjects.GATEWAYS_CONSUMER}"
         self._bus = bus
         self._settle = settle
-        self._outlet = outlet
-        self._arrived: asyncio.Queue[Message] = asyncio.Queue()
+        self._arrived: asyncio.Queue[Message | None] = asyncio.Queue()
         self._inbox = bus.new_inbox()
         self._number = 0
         self._clock_at_s = float("-inf")
@@ -84,24 +86,7 @@ class Intake:
         """Pull from now on."""
         self._subscription = await self._bus.subscribe(f"{self._inbox}.*", self._arrived.put)
         self._task = asyncio.create_task(self._run())
-
-    async def close(self, grace_s: float) -> int:
-        """Pull no more; settle what is in hand, and return for how much there was no time."""
-        if self._task is not None:
-            await end([self._task])
-        subscription, self._subscription = self._subscription, None
-        if subscription is not None:
-            with contextlib.suppress(BusError):
-                await self._bus.leave(subscription)
-        while not self._arrived.empty():  # what came after the last look
-            message = self._arrived.get_nowait()
-            if message.reply:
-                self._spawn(read_enqueued(message))
-        if self._settling:
-            await asyncio.wait(self._settling, timeout=grace_s)
-        late = list(self._settling)
-        await end(late)
-        return len(late)
+        self._bus.on_reconnect(self._note_back)
 
     def acknowledge(self, enqueued: Enqueued) -> None:
         """Have a message forgotten: it is settled."""
@@ -115,7 +100,33 @@ class Intake:
         try:
             self._outlet.post(enqueued.message.reply, body)
         except BusError:
-            return  # the broker is away: it hands the message out again
+            self._unsaid[enqueued.seq] = (enqueued.message.reply, body)
+
+    async def _note_back(self) -> None:
+        """Say what could not be said, and pull anew: a broker that was restarted knows no pull."""
+        unsaid, self._unsaid = self._unsaid, {}
+        for reply, body in unsaid.values():
+            with contextlib.suppress(BusError):  # away again: it hands the message out again
+                self._outlet.post(reply, body)
+        self._arrived.put_nowait(None)
+
+    async def close(self, grace_s: float) -> int:
+        """Pull no more; settle what is in hand, and return for how much there was no time."""
+        if self._task is not None:
+            await end([self._task])
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None:
+            with contextlib.suppress(BusError):
+                await self._bus.leave(subscription)
+        while not self._arrived.empty():  # what came after the last look
+            message = self._arrived.get_nowait()
+            if message is not None and message.reply:
+                self._spawn(read_enqueued(message))
+        if self._settling:
+            await asyncio.wait(self._settling, timeout=grace_s)
+        late = list(self._settling)
+        await end(late)
+        return len(late)
 
     async def _run(self) -> None:
         while True:
@@ -158,6 +169,8 @@ class Intake:
                     message = await self._arrived.get()
             except TimeoutError:
                 return "408"  # no heartbeat: the pull was swallowed
+            if message is None:
+                return "408"  # the connection is a new one
             if message.reply:
                 left -= 1
                 self._spawn(read_enqueued(message))

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 from typing import Final
 
+from gateway.answers import Answers, Letter
 from gateway.edge import Response, refusal
 from gateway.exchange import Handler
 from gateway.invocation import Invocation, answer_fields, identity_fields, may_answer
@@ -20,6 +21,7 @@ from mesh.bus import Bus, Inlet, Message, Outlet, Subscription
 from mesh.errors import BusError, MeshError, NotFoundError
 
 GROUP: Final = "gateways"
+REFUSED_S: Final = 5.0  # how long one may wait who was refused before it had a deadline
 
 
 class Invocations:
@@ -30,7 +32,7 @@ class Invocations:
         self._bus = bus
         self._routes = routes
         self._handler = handler
-        self._outlet = outlet
+        self._answers = Answers(bus, outlet)
         self._subscription: Subscription | None = None
         self._open: set[Invocation] = set()
         self._idle = asyncio.Event()
@@ -56,6 +58,7 @@ class Invocations:
             self._idle.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._idle.wait(), grace_s)
+        self._answers.close()
         return len(self._open)
 
     def take(self, message: Message) -> None:
@@ -79,30 +82,31 @@ class Invocations:
         route = self._routes.by_name.get(endpoint_of(message))
         if route is None:
             self.dropped["unknown_endpoint"] += 1
-            self._post(message.reply, refusal(NotFoundError("no such endpoint")))
+            self._refuse(message.reply, NotFoundError("no such endpoint"))
             return
         try:
             invocation = Invocation(message, route, self._handler, self._now())
         except MeshError as error:
-            self._post(message.reply, refusal(error))
+            self._refuse(message.reply, error)
             return
         self._open.add(invocation)
         invocation.serve(message.data, self._answer)
 
     def _answer(self, invocation: Invocation, response: Response) -> None:
         self._close(invocation)
-        self._post(invocation.reply, response, identity_fields(invocation.context))
+        fields = answer_fields(response) + identity_fields(invocation.context)
+        due_s = invocation.context.due_s or self._now() + REFUSED_S
+        self._answers.send(Letter(invocation.reply, response.body, fields, due_s))
 
     def _close(self, invocation: Invocation) -> None:
         self._open.discard(invocation)
         if not self._open:
             self._idle.set()
 
-    def _post(self, reply: str, response: Response, identity: str = "") -> None:
-        try:
-            self._outlet.post(reply, response.body, "", answer_fields(response) + identity)
-        except BusError:
-            return  # the broker is away, and so is the caller behind it
+    def _refuse(self, reply: str, error: MeshError) -> None:
+        response = refusal(error)
+        due_s = self._now() + REFUSED_S
+        self._answers.send(Letter(reply, response.body, answer_fields(response), due_s))
 
 
 def endpoint_of(message: Message) -> str:

@@ -30,6 +30,8 @@ HEAD_TIMEOUT_S: Final = 20.0
 BODY_TIMEOUT_S: Final = 60.0
 IDLE_TIMEOUT_S: Final = 75.0
 LINGER_S: Final = 2.0
+RECENT_S: Final = 3.0  # who was answered this long ago may be about to ask again
+LAST_CALL_S: Final = 0.5
 
 Phase = Literal["idle", "head", "body", "upload", "answering", "lingering", "refused"]
 OVER: Final = ("lingering", "refused")  # what still comes is of no use
@@ -229,12 +231,22 @@ class GatewayProtocol(PacedProtocol):
             super()._start_asgi_task(cycle, app)
 
     def shutdown(self) -> None:
-        """Close after the request that is arriving or being answered, at once if there is none."""
-        if self.phase == "idle":
-            self.transport.close()
+        """Close after the request that is arriving or being answered; without one, soon.
+
+        A client that has just been answered may be sending again: a while is left for one more
+        request, whose answer says that the connection closes.
+        """
         for cycle in (self._turn, self.cycle):
             if cycle is not None:
                 cycle.keep_alive = False
+        if self._now() - self.phase_since_s > RECENT_S:
+            self._close_idle()
+        else:
+            self.loop.call_later(LAST_CALL_S, self._close_idle)
+
+    def _close_idle(self) -> None:
+        if self.phase == "idle":
+            self.transport.close()
 
     def sweep(self, now_s: float) -> None:
         """Close a connection whose client keeps us waiting for too long."""
@@ -270,6 +282,7 @@ class GatewayProtocol(PacedProtocol):
         self.headers.extend(headers)
         self.expect_100_continue = (b"expect", b"100-continue") in headers
         super().on_headers_complete()
+        self.cycle.keep_alive = self.cycle.keep_alive and not self.shared.is_draining
 
     def _refuse_connection(self, error: MeshError) -> None:
         """End the connection after what is being answered; its parser is of no more use."""

@@ -43,7 +43,7 @@ class Webhooks:
         self, bus: Bus, routes: RouteTable, outlet: Outlet, settings: GatewaySettings
     ) -> None:
         self.outcomes = dict.fromkeys(("delivered", "retried", "dead"), 0)
-        self.intake = Intake(bus, subjects.WEBHOOKS_STREAM, self.settle, BrokerClock(), outlet)
+        self.intake = Intake(bus, outlet, subjects.WEBHOOKS_STREAM, self.settle, BrokerClock())
         self._bus = bus
         self._routes = routes
         self._settings = settings

@@ -9,6 +9,7 @@ import time
 from urllib.parse import urlsplit
 
 import msgspec
+import pytest
 
 from mesh import subjects, wire
 from mesh.settings import GatewaySettings, NatsSettings, Settings
@@ -144,6 +145,24 @@ async def test_largest_body_of_a_message_is_served(nats_url, open_mesh):
     answer = await mesh.score(body)
 
     assert (answer.status, len(answer.body)) == (200, len(body))
+
+
+@pytest.mark.parametrize("asked_before", [True, False], ids=["used", "fresh"])
+async def test_who_asks_as_the_gateway_leaves_is_told(mesh, asked_before):
+    """A connection that is open as the drain begins has one more answer, which says `close`."""
+    await mesh.work("blue")
+    client, key = await mesh.client(), "Bearer secret"
+    if asked_before:
+        assert (await client.ask("POST", mesh.path, b"1", authorization=key)).status == 200
+    else:
+        await mesh.score()  # a connection made later: the first one is accepted by now
+    closing = asyncio.create_task(mesh.gateway._server.close(5.0))
+    await asyncio.sleep(0)
+
+    answer = await client.ask("POST", mesh.path, b"2", authorization=key)
+
+    assert (answer.status, answer.headers["connection"]) == (200, "close")
+    assert await closing == 0
 
 
 async def test_program_drains_on_sigterm(mesh, tmp_path):
