@@ -31,7 +31,7 @@ async def look(bus: Bus, endpoint: str, deployment: str) -> Broker:
     """Count what waits, what is handed out, and how often that was done."""
     work = subjects.work_stream(endpoint, deployment)
     lanes = [await _consumer(bus, work, lane) for lane in LANES]
-    ingress = await _consumer(bus, subjects.INGRESS_STREAM, subjects.INGRESS_CONSUMER)
+    ingress = await _consumer(bus, subjects.INGRESS_STREAM, subjects.GATEWAYS_CONSUMER)
     state, waiting = await _state(bus, work), await _state(bus, subjects.INGRESS_STREAM)
     return Broker(
         left=state["messages"] + waiting["messages"],
