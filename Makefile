@@ -8,12 +8,13 @@ PACKAGES := mesh gateway workers scaler
 BASE   ?= HEAD~1
 BENCH_ARGS ?=
 CHAOS_ARGS ?=
+OVERLOAD_ARGS ?=
 TESTS  ?= not heavy
 WORKERS ?= 3  # test processes at once: on two cores most of them wait for something
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-triton test test-all check fmt fmt-check lint type imports unit \
-	integration contract e2e gpu chaos cover bench bench-compare containers schema dashboards lock clean
+	integration contract e2e gpu chaos overload cover bench bench-compare containers schema dashboards lock clean
 
 help: ## explain the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +76,9 @@ e2e: setup ## whole meshes as processes, driven through the CLI
 
 chaos: setup ## every fault under load, into the table of docs/reliability.md (about 6 minutes)
 	@$(BIN)/python -m tests.chaos.run $(CHAOS_ARGS)
+
+overload: setup ## three times what a model can do, into docs/reliability.md (about 3 minutes)
+	@$(BIN)/python -m tests.chaos.overload $(OVERLOAD_ARGS)
 
 cover: setup ## branch coverage of the unit, contract and integration tests
 	@$(BIN)/coverage erase

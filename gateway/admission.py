@@ -10,6 +10,7 @@ import math
 from typing import Final
 
 from mesh.errors import CapacityError
+from mesh.figures import ServiceTime
 from mesh.spec.options import Admission
 from mesh.wire import Depth
 
@@ -84,7 +85,7 @@ class Forecast:
         wait_s = self.wait_s(now_s)
         if not wait_s or self._depth is None:
             return
-        needed_s = wait_s + RUN_MARGIN * self._depth.service.mean_s
+        needed_s = wait_s + _run_s(self._depth.service)
         late_s = needed_s - HEADROOM * timeout_s
         if late_s > 0:
             why = "its queue" if self._depth.ready else "an instance to start"
@@ -115,6 +116,14 @@ class Forecast:
             return None
         share = SHARE if depth.lanes.get("queued") else 1.0
         return share * depth.slots / slot_s
+
+
+def _run_s(service: ServiceTime) -> float:
+    """Return how long it takes from its turn to its answer, at most.
+
+    A slot may have to wait for a process, where there are more slots than processes.
+    """
+    return max(service.slot_s, service.mean_s) + (RUN_MARGIN - 1.0) * service.mean_s
 
 
 def retry_after(seconds: object) -> int:

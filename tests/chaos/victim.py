@@ -88,16 +88,16 @@ class Victim(Person):
             raise AssertionError((self.folder / "up.log").read_text())
         return process
 
-    def serve(self, more: str = "") -> Door:
+    def serve(self, more: str = "", runners: int = RUNNERS, instances: int = 2) -> Door:
         """Deploy the model, and say how it is reached."""
-        said = {"WORKER_COUNT": str(RUNNERS), "CHAOS_RUNS": str(self.runs)}
-        settings = {"max_concurrent_requests_per_instance": RUNNERS}
+        said = {"WORKER_COUNT": str(runners), "CHAOS_RUNS": str(self.runs)}
+        settings = {"max_concurrent_requests_per_instance": runners}
         lines = (
             f"environment_variables: {json.dumps(said)}",
             f"request_settings: {settings}",
             more,
         )
-        self.deploy(SCRIPT, instances=2, more="\n".join(lines))
+        self.deploy(SCRIPT, instances=instances, more="\n".join(lines))
         done = self.mesh("nats", "user", "create", "-e", "echo", "-o", "json")
         assert done.returncode == 0, done.stderr
         producer = json.loads(done.stdout)

@@ -1,5 +1,6 @@
 """Which requests are let in: forecasts case by case, and by property."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,6 +60,16 @@ def is_let_in(made, timeout_s=5.0, now_s=NOW_S):
 def test_what_cannot_be_answered_in_time_is_refused(known, timeout_s, expected):
     """From the queue, the slots and the time that each takes one."""
     assert is_let_in(forecast(known), timeout_s) is expected
+
+
+def test_a_slot_waits_for_a_process_that_is_free():
+    """Four slots of one process: most of the time in a slot is spent waiting for it."""
+    service = ServiceTime(mean_s=0.02, slot_s=0.08, answered=9)
+    waiting = msgspec.structs.replace(depth(49), service=service)
+    fits = msgspec.structs.replace(depth(45), service=service)
+
+    assert not is_let_in(forecast(waiting), 1.0)
+    assert is_let_in(forecast(fits), 1.0)
 
 
 def test_what_was_let_in_since_is_counted_for_every_gateway():
