@@ -34,6 +34,7 @@ from gateway.http2scoring import ScoringStream
 from gateway.http2streams import Stream
 from gateway.protocol import (
     IDLE_TIMEOUT_S,
+    LINGER_S,
     MAX_HEAD_BYTES,
     MAX_HEADERS,
     Shared,
@@ -82,6 +83,7 @@ class Http2Protocol(asyncio.Protocol):
         self._shared = shared
         self._now = now = asyncio.get_running_loop().time
         self._streams: dict[int, Stream] = {}
+        self._lingering: dict[int, float] = {}  # answered, but their bodies still come: until when
         self._last = 0  # the newest stream that is served
         self._is_leaving = False
         self._idle_since_s = now()
@@ -141,8 +143,8 @@ class Http2Protocol(asyncio.Protocol):
                     self._begin(number, read_head(event.headers))
             case DataReceived(stream_id=number):
                 self._feed(number, event.data, event.flow_controlled_length)
-            case StreamEnded(stream_id=number) if stream := self._streams.get(number):
-                self._guard(stream, stream.complete)
+            case StreamEnded(stream_id=number):
+                self._complete(number)
             case StreamReset(stream_id=number):
                 self._take_back(number)
             case WindowUpdated() | RemoteSettingsChanged():
@@ -204,6 +206,12 @@ class Http2Protocol(asyncio.Protocol):
         else:
             self._guard(stream, lambda: stream.feed(data, size_bytes))
 
+    def _complete(self, number: int) -> None:
+        self._lingering.pop(number, None)
+        stream = self._streams.get(number)
+        if stream is not None:
+            self._guard(stream, stream.complete)
+
     def _guard(self, stream: Stream, step: Any) -> None:
         """Do a step of one request; a bug in it ends this request alone."""
         try:
@@ -214,6 +222,7 @@ class Http2Protocol(asyncio.Protocol):
 
     def _take_back(self, number: int) -> None:
         """Cancel a request; too many in too short a time are an attack."""
+        self._lingering.pop(number, None)
         stream = self._streams.get(number)
         if stream is not None:
             self._forget(stream)
@@ -233,10 +242,13 @@ class Http2Protocol(asyncio.Protocol):
     # Ends.
 
     def _done(self, stream: Stream) -> None:
-        """Note that an answer is all sent; a body that is still on its way is not wanted."""
+        """Note that an answer is all sent; a body that is still on its way is not wanted.
+
+        It may come for a while all the same: many a client takes a reset for the end of its answer.
+        """
         self._state.total_requests += 1
         if not stream.is_whole:
-            self.link.reset(stream.number, ErrorCodes.NO_ERROR)
+            self._lingering[stream.number] = self._now() + LINGER_S
         self._forget(stream)
         self._close_if_done()
 
@@ -281,5 +293,8 @@ class Http2Protocol(asyncio.Protocol):
             limit_s = SEND_TIMEOUT_S if stream.is_whole else stream.limit_s
             if (not stream.is_whole or stream.left) and now_s - stream.since_s > limit_s:
                 self._drop(stream, ErrorCodes.CANCEL)
+        for number in [one for one, until_s in self._lingering.items() if now_s > until_s]:
+            del self._lingering[number]
+            self.link.reset(number, ErrorCodes.NO_ERROR)
         if not self._streams and now_s - self._idle_since_s > IDLE_TIMEOUT_S:
             self.shutdown()

@@ -263,6 +263,21 @@ async def test_body_that_is_too_large_is_refused_before_it_is_there(client, anno
     assert (await client.ask("/score", b"x")).status == 200
 
 
+async def test_rest_of_a_refused_body_may_still_come(client):
+    """It is dropped, and not cut off: many clients take a reset for the end of their answer."""
+    size_bytes = LIMIT_BYTES + 1
+    number = client.begin("/score", ("content-length", str(size_bytes)))
+    refused = await client.answer(number)
+
+    client.send(number, b"x" * 50_000)
+    await client.until(lambda: client.conn.local_flow_control_window(number) >= size_bytes - 50_000)
+    client.send(number, b"x" * (size_bytes - 50_000), ends=True)
+    other = await client.ask("/score", b"x")
+
+    assert (refused.status, other.status) == (413, 200)
+    assert number not in client.resets
+
+
 @ways
 async def test_expecting_client_is_told_to_go_on(client, path):
     """A client that asks first is told to send the body, when its head is in order."""
