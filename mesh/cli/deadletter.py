@@ -10,9 +10,8 @@ import click
 from mesh.api import LetterRetried, LetterView
 from mesh.cli.letterviews import letter_details, letter_list, retried_list
 from mesh.cli.options import Options, common_options, confirm
-from mesh.cli.output import show
+from mesh.cli.output import show, write_body
 from mesh.cli.session import with_mesh
-from mesh.errors import SpecError
 from mesh.letters import DEFAULT_LETTERS, Found
 from mesh.management import Management
 
@@ -66,10 +65,7 @@ def show_one(options: Options, number: int, body: Path | None) -> None:
     """Show a dead letter with all its headers."""
     view, content = with_mesh(options, lambda mesh: mesh.dead_letters.get(number))
     if body is not None:
-        try:
-            body.write_bytes(content)
-        except OSError as exc:
-            raise SpecError(f"--body {body}: cannot be written: {exc.strerror or exc}") from exc
+        write_body(body, content)
     show(view, options, lambda: letter_details(view))
 
 

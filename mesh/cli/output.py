@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -22,6 +23,18 @@ from mesh.cli.options import Options
 from mesh.errors import SpecError
 
 PIPED_WIDTH: Final = 10_000
+
+
+def write_body(path: Path, content: bytes) -> None:
+    """Write what `--body` names.
+
+    Raises:
+        SpecError: it cannot be written.
+    """
+    try:
+        path.write_bytes(content)
+    except OSError as exc:
+        raise SpecError(f"--body {path}: cannot be written: {exc.strerror or exc}") from exc
 
 
 def show(value: Any, options: Options, people: Callable[[], RenderableType]) -> None:

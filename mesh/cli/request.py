@@ -9,10 +9,9 @@ from typing import Final, get_args
 import click
 
 from mesh.cli.options import Options, common_options, endpoint_option
-from mesh.cli.output import show
+from mesh.cli.output import show, write_body
 from mesh.cli.requestviews import request_details, request_list, resent_list
 from mesh.cli.session import with_mesh
-from mesh.errors import SpecError
 from mesh.management import Management
 from mesh.records import JobState
 from mesh.request_api import RequestRetried, RequestView
@@ -65,10 +64,7 @@ def show_one(options: Options, endpoint_name: str, request_id: str, body: Path |
     """Show a queued request, and its result's headers."""
     view, content = with_mesh(options, lambda mesh: mesh.requests.get(endpoint_name, request_id))
     if body is not None:
-        try:
-            body.write_bytes(content)
-        except OSError as exc:
-            raise SpecError(f"--body {body}: cannot be written: {exc.strerror or exc}") from exc
+        write_body(body, content)
     show(view, options, lambda: request_details(view))
 
 

@@ -16,26 +16,11 @@ from gateway.http2 import RESETS, SEND_TIMEOUT_S
 from gateway.http2link import MAX_STREAMS
 from gateway.protocol import BODY_TIMEOUT_S, IDLE_TIMEOUT_S
 from gateway.server import HttpServer
-from tests.echo import HANG, LIMIT_BYTES, Echo
+from tests.echo import HANG, LIMIT_BYTES
 from tests.rawhttp import Client
 from tests.rawhttp2 import Client2
 
 ways = pytest.mark.parametrize("path", ["/score", "/asgi"])
-
-
-@pytest.fixture
-async def echo() -> AsyncIterator[Echo]:
-    echo = Echo()
-    yield echo
-    echo.release.set()
-
-
-@pytest.fixture
-async def server(echo: Echo) -> AsyncIterator[HttpServer]:
-    sock = socket.create_server(("127.0.0.1", 0))
-    server = await HttpServer.open(sock, echo, echo)
-    yield server
-    await server.close(0)
 
 
 @pytest.fixture

@@ -2,29 +2,13 @@
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator
 
 import pytest
 
 from gateway.server import HttpServer
-from tests.echo import HANG, LIMIT_BYTES, Echo
+from tests.echo import HANG, LIMIT_BYTES
 from tests.rawhttp import Client
-
-
-@pytest.fixture
-async def echo() -> AsyncIterator[Echo]:
-    echo = Echo()
-    yield echo
-    echo.release.set()
-
-
-@pytest.fixture
-async def server(echo: Echo) -> AsyncIterator[HttpServer]:
-    sock = socket.create_server(("127.0.0.1", 0))
-    server = await HttpServer.open(sock, echo, echo)
-    yield server
-    await server.close(0)
 
 
 @pytest.fixture

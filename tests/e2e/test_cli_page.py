@@ -1,29 +1,14 @@
 """docs/cli.md is true: each of its examples is run and prints what the page says."""
 
-import shutil
-import subprocess
-from pathlib import Path
-
 import pytest
 
-from tests.e2e.walkthrough import complaints, environment, read_blocks, run_block
-
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def person(tmp_path):
-    """A copy of the example and an environment; no mesh is left behind."""
-    folder = tmp_path / "iris"
-    shutil.copytree(ROOT / "examples" / "iris", folder)
-    environ = environment(tmp_path / "state")
-    yield folder, environ
-    subprocess.run(["mesh", "down"], env=environ, check=False, capture_output=True)
+from tests.e2e.person import ROOT
+from tests.e2e.walkthrough import complaints, read_blocks, run_block
 
 
 @pytest.mark.timeout(240)
-def test_every_example_of_the_cli_page_holds(person):
+def test_every_example_of_the_cli_page_holds(reader):
     """Commands run one after another as they stand; the lines shown are in their output."""
-    folder, environ = person
+    folder, environ = reader
     for steps in read_blocks(ROOT / "docs" / "cli.md"):
         assert complaints(steps, run_block(steps, folder, environ)) == []

@@ -25,6 +25,7 @@ from mesh.spec.deployment import (
 )
 from mesh.spec.endpoint import EndpointSpec
 from tests.integration.gateway.bench import Bench
+from tests.natssocket import NatsSocket
 from tests.rawhttp import Answer, Client
 from tests.stub import StubWorker, echo
 
@@ -164,6 +165,23 @@ async def mesh(nats_url: str, open_mesh) -> Mesh:
     await mesh.deploy("blue")
     await mesh.traffic(blue=100)
     return mesh
+
+
+@pytest.fixture
+async def own_mesh(server, open_mesh) -> Mesh:
+    """The same on a server of its own: what is queued is taken by whichever gateway comes first."""
+    mesh = await open_mesh(server.url)
+    await mesh.deploy("blue")
+    await mesh.traffic(blue=100)
+    return mesh
+
+
+@pytest.fixture
+async def producer(mesh: Mesh) -> AsyncIterator[NatsSocket]:
+    """A producer without any library."""
+    producer = await NatsSocket.open(f"nats://{mesh.bus.url}")
+    yield producer
+    await producer.close()
 
 
 @pytest.fixture

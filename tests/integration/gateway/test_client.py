@@ -24,12 +24,9 @@ from mesh.errors import (
 
 
 @pytest.fixture
-async def mesh(server, open_mesh):
-    """A mesh with one deployment on a server of its own: all gateways share one consumer."""
-    mesh = await open_mesh(server.url)
-    await mesh.deploy("blue")
-    await mesh.traffic(blue=100)
-    return mesh
+def mesh(own_mesh):
+    """All gateways share one consumer: a mesh on a server of its own."""
+    return own_mesh
 
 
 @pytest.fixture(params=["nats", "http"])

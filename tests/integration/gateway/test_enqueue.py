@@ -6,26 +6,14 @@ import json
 import pytest
 
 from mesh import jobs, streams, subjects, wire
-from tests.natssocket import NatsSocket
 
 SOON_S = 4.0  # the acknowledgement wait is 10 s
 
 
 @pytest.fixture
-async def mesh(server, open_mesh):
-    """A mesh with one deployment on a server of its own: all gateways share one consumer."""
-    mesh = await open_mesh(server.url)
-    await mesh.deploy("blue")
-    await mesh.traffic(blue=100)
-    return mesh
-
-
-@pytest.fixture
-async def producer(server):
-    """A producer without any library."""
-    producer = await NatsSocket.open(server.url)
-    yield producer
-    await producer.close()
+def mesh(own_mesh):
+    """All gateways share one consumer: a mesh on a server of its own."""
+    return own_mesh
 
 
 def hold(message):

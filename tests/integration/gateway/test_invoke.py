@@ -7,16 +7,7 @@ import pytest
 
 from mesh import streams, subjects, wire
 from tests.integration.gateway.test_mirror import counted
-from tests.natssocket import NatsSocket
 from tests.stub import echo
-
-
-@pytest.fixture
-async def producer(nats_url):
-    """A producer without any library."""
-    producer = await NatsSocket.open(nats_url)
-    yield producer
-    await producer.close()
 
 
 def code_of(told):
