@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from mesh import subjects, wire
 from mesh.bus import Bus
@@ -17,6 +17,14 @@ from mesh.streams import KeptMessage, delete_message, last_message, next_message
 
 PLACED_S: Final = (0.02, 0.05, 0.1, 0.2, 0.4)
 BROKERS: Final = "Nats-"  # headers that tell the broker something
+
+
+class Place(NamedTuple):
+    """Where a request waits; `seq` is 0 if it is not known."""
+
+    stream: str
+    subject: str
+    seq: int
 
 
 async def cancel(bus: Bus, endpoint: str, request_id: str) -> JobStatus:
@@ -41,14 +49,13 @@ async def cancel(bus: Bus, endpoint: str, request_id: str) -> JobStatus:
 
 
 async def _stop(bus: Bus, endpoint: str, found: JobStatus) -> None:
-    if not found.deployment:
-        return
-    if not found.seq:
+    if found.deployment and not found.seq:
         found = await _placed(bus, endpoint, found)
     if (waiting := await queued_message(bus, endpoint, found)) is not None:
         await keep_request(bus, endpoint, found.request_id, waiting.body, waiting.headers)
-        stream = subjects.work_stream(endpoint, found.deployment)
-        await delete_message(bus, stream, waiting.seq)
+        await delete_message(bus, _place(endpoint, found).stream, waiting.seq)
+    if not found.deployment:
+        return
     # Even after a deletion: one in thousands is delivered all the same.
     stop = wire.encode(wire.Cancel(request_id=found.request_id))
     await bus.publish(subjects.cancel(endpoint, found.deployment), stop)
@@ -109,10 +116,14 @@ async def find_request(
 
 
 async def queued_message(bus: Bus, endpoint: str, found: JobStatus) -> KeptMessage | None:
-    """Return a request's message if it is still in its deployment's queue."""
-    if not (found.seq and found.deployment):
-        return None
+    """Return a request's message if it still waits, in its deployment's queue or to get there."""
+    place = _place(endpoint, found)
+    message = await next_message(bus, *place) if place.seq else None
+    return message if message is not None and message.seq == place.seq else None
+
+
+def _place(endpoint: str, found: JobStatus) -> Place:
+    if not found.deployment:
+        return Place(subjects.INGRESS_STREAM, subjects.enqueue(endpoint), found.ingress_seq)
     stream = subjects.work_stream(endpoint, found.deployment)
-    subject = subjects.work(endpoint, found.deployment, found.lane)
-    message = await next_message(bus, stream, subject, found.seq)
-    return message if message is not None and message.seq == found.seq else None
+    return Place(stream, subjects.work(endpoint, found.deployment, found.lane), found.seq)
