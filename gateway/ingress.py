@@ -25,7 +25,7 @@ from gateway.order import Order
 from gateway.reserving import Reservations
 from gateway.routes import RouteTable, Target
 from gateway.terms import WISH_MS, Allowed, Terms, read_terms, webhook_of
-from mesh import jobs, subjects, wire
+from mesh import jobs, kept, subjects, wire
 from mesh.backoff import backoff_s
 from mesh.bus import Outlet
 from mesh.clock import NS
@@ -148,10 +148,17 @@ class Ingress:
         except ConflictError:
             raise
         except (RequestError, DeadlineExceededError) as exc:
-            webhook = self._webhook(enqueued)
-            result = jobs.failure(exc)
-            await jobs.finish(self._bus, enqueued.endpoint, request_id, result, webhook)
+            await self._fail(enqueued, request_id, exc)
             return "failed"
+
+    async def _fail(self, enqueued: Enqueued, request_id: str, error: MeshError) -> None:
+        """Give a request its failed result, and keep it so that it can be sent again."""
+        message, endpoint = enqueued.message, enqueued.endpoint
+        await kept.keep_request(
+            self._bus, endpoint, request_id, message.data, message.headers or {}
+        )
+        result, webhook = jobs.failure(error), self._webhook(enqueued)
+        await jobs.finish(self._bus, endpoint, request_id, result, webhook)
 
     def _webhook(self, enqueued: Enqueued) -> str:
         """Who is told that a request has failed: nobody, if that is what is wrong with it."""

@@ -58,8 +58,9 @@ class Begun(NamedTuple):
 class JobStatus(msgspec.Struct, frozen=True, kw_only=True):
     """All that is known of a queued request. Times are Unix seconds, 0 if not known.
 
-    `seq` is its number in the deployment's queue, 0 if not known; `attempt` is 0 until it is begun;
-    `result` is there once it has ended, but for one that nobody ran in time.
+    `seq` is its number in the deployment's queue, `ingress_seq` that in the stream of enqueued
+    requests, 0 if not known; `attempt` is 0 until it is begun; `result` is there once it has ended,
+    but for one that nobody ran in time.
     """
 
     request_id: str
@@ -74,6 +75,7 @@ class JobStatus(msgspec.Struct, frozen=True, kw_only=True):
     begun_at_s: float = 0.0
     webhook: str = ""
     result: Message | None = None
+    ingress_seq: int = 0
 
     @property
     def has_ended(self) -> bool:
@@ -174,7 +176,7 @@ def judge(
         known |= {"deployment": record.deployment, "lane": record.lane, "seq": record.seq}
         at_s = record.submitted_at_s or job.at_s
         known |= {"submitted_at_s": at_s, "expires_at_s": at_s + record.timeout_s}
-        known |= {"webhook": record.webhook}
+        known |= {"webhook": record.webhook, "ingress_seq": record.ingress_seq}
         if now_s < record.due_at_s:
             known["state"] = "delayed"
         if begun is None and now_s > known["expires_at_s"] + GRACE_S:
@@ -217,8 +219,8 @@ async def finish(
     """
     is_first = await keep_result(bus, endpoint, request_id, *result)
     if webhook:  # even if another one was first: it may have ended before it came to this
-        headers = {wire.MSG_ID: request_id}
-        await store(bus, subjects.webhook(endpoint, request_id), webhook.encode(), headers)
+        subject = subjects.webhook(endpoint, request_id)
+        await store(bus, subject, webhook.encode(), {wire.MSG_ID: subject})
     return is_first
 
 

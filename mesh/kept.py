@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from mesh import subjects, wire
 from mesh.bus import Bus
@@ -16,6 +16,14 @@ from mesh.jobs import JobStatus, failure, finish, known, own_headers
 from mesh.streams import KeptMessage, delete_message, last_message, next_message, store
 
 PLACED_S: Final = (0.02, 0.05, 0.1, 0.2, 0.4)
+
+
+class Place(NamedTuple):
+    """Where a request waits; `seq` is 0 if it is not known."""
+
+    stream: str
+    subject: str
+    seq: int
 
 
 async def cancel(bus: Bus, endpoint: str, request_id: str) -> JobStatus:
@@ -40,9 +48,7 @@ async def cancel(bus: Bus, endpoint: str, request_id: str) -> JobStatus:
 
 
 async def _stop_found(bus: Bus, endpoint: str, found: JobStatus) -> None:
-    if not found.deployment:
-        return
-    if not found.seq:
+    if found.deployment and not found.seq:
         found = await _placed(bus, endpoint, found)
     waiting = await queued_message(bus, endpoint, found)
     await stop(bus, endpoint, found.deployment, found.request_id, waiting)
@@ -51,14 +57,21 @@ async def _stop_found(bus: Bus, endpoint: str, found: JobStatus) -> None:
 async def stop(
     bus: Bus, endpoint: str, deployment: str, request_id: str, waiting: KeptMessage | None
 ) -> None:
-    """Take a cancelled request out of its queue if it waits there, and stop it if it runs.
+    """Take a cancelled request out of where it waits, and stop it if it runs.
+
+    Without a deployment it waits to be queued.
 
     Raises:
         BusError: nobody knows whether it was.
     """
     if waiting is not None:
         await keep_request(bus, endpoint, request_id, waiting.body, waiting.headers)
-        await delete_message(bus, subjects.work_stream(endpoint, deployment), waiting.seq)
+        stream = subjects.INGRESS_STREAM
+        if deployment:
+            stream = subjects.work_stream(endpoint, deployment)
+        await delete_message(bus, stream, waiting.seq)
+    if not deployment:
+        return
     # Even after a deletion: one in thousands is delivered all the same.
     told = wire.encode(wire.Cancel(request_id=request_id))
     await bus.publish(subjects.cancel(endpoint, deployment), told)
@@ -118,10 +131,14 @@ async def find_request(
 
 
 async def queued_message(bus: Bus, endpoint: str, found: JobStatus) -> KeptMessage | None:
-    """Return a request's message if it is still in its deployment's queue."""
-    if not (found.seq and found.deployment):
-        return None
+    """Return a request's message if it still waits, in its deployment's queue or to get there."""
+    place = _place(endpoint, found)
+    message = await next_message(bus, *place) if place.seq else None
+    return message if message is not None and message.seq == place.seq else None
+
+
+def _place(endpoint: str, found: JobStatus) -> Place:
+    if not found.deployment:
+        return Place(subjects.INGRESS_STREAM, subjects.enqueue(endpoint), found.ingress_seq)
     stream = subjects.work_stream(endpoint, found.deployment)
-    subject = subjects.work(endpoint, found.deployment, found.lane)
-    message = await next_message(bus, stream, subject, found.seq)
-    return message if message is not None and message.seq == found.seq else None
+    return Place(stream, subjects.work(endpoint, found.deployment, found.lane), found.seq)

@@ -130,5 +130,5 @@ def request_view(endpoint: str, status: JobStatus, *, with_headers: bool = False
         status=int(headers.get(wire.STATUS, 0)),
         error=headers.get(wire.ERROR, ""),
         size_bytes=len(result.data) if result is not None else 0,
-        headers=headers if with_headers else {},
+        headers=jobs.own_headers(headers) if with_headers else {},
     )

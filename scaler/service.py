@@ -41,6 +41,7 @@ from scaler.observe import Observer
 from scaler.registry import Registry
 from scaler.situation import wanted
 from scaler.states import Address, States
+from scaler.sweep import Sweep
 from scaler.targets import targets
 
 log = logging.getLogger("scaler")
@@ -159,7 +160,8 @@ class Scaler:
             keys = await Bucket.open(bus, subjects.KEYS_BUCKET)
             service = ManagementService(Desk(parts, depths, keys))
             painting = self._paint(parts, depths, keeper, service)
-            tasks = [asyncio.create_task(step) for step in (keeper.run(), depths.run(), painting)]
+            steps = keeper.run(), depths.run(), Sweep(parts, depths).run(), painting
+            tasks = [asyncio.create_task(step) for step in steps]
             stack.push_async_callback(end, tasks)
             await service.start()
             stack.push_async_callback(service.close)

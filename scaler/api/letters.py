@@ -12,7 +12,7 @@ from mesh.streams import counts, delete_message, purge, store
 from mesh.wire import DeadLetter
 from scaler.api.desk import Desk
 from scaler.registry import require_endpoint
-from scaler.requeue import handed_on
+from scaler.requeue import sent_again
 
 SHADOW: Final = "shadow"
 REQUEST: Final = "request"
@@ -29,7 +29,7 @@ async def retry(desk: Desk, request: LetterNumber) -> LetterRetried:
     _refuse_final(number, letter)
     require_endpoint(desk.registry, letter.endpoint)
     request_id = subjects.retried_id(number)
-    headers = handed_on(letter.headers) | {wire.REQUEST_ID: request_id}
+    headers = sent_again(letter.headers, request_id)
     await store(desk.bus, subjects.enqueue(letter.endpoint), letter.body, headers)
     await delete_message(desk.bus, subjects.DEAD_STREAM, number)
     text = f"{letter.request_id or 'without id'} -> {request_id}"

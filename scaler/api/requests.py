@@ -5,14 +5,14 @@ from __future__ import annotations
 import secrets
 from typing import Any, Final
 
-from mesh import jobs, kept, subjects, wire
+from mesh import jobs, kept, subjects
 from mesh.api import Nothing
 from mesh.errors import ConflictError
 from mesh.request_api import RequestId, RequestRetried
 from mesh.streams import store
 from scaler.api.desk import Desk
 from scaler.registry import require_endpoint
-from scaler.requeue import handed_on
+from scaler.requeue import sent_again
 
 RETRY: Final = "retry"
 DIGITS: Final = 16
@@ -32,11 +32,11 @@ async def retry(desk: Desk, request: RequestId) -> RequestRetried:
     endpoint, request_id = request.endpoint_name, request.request_id
     require_endpoint(desk.registry, endpoint)
     found = await jobs.known(desk.bus, endpoint, request_id)
-    if found.state in ("queued", "running"):
+    if not found.has_ended:
         raise ConflictError(f"request {request_id} has not ended: it is {found.state}")
     asked, body = await kept.find_request(desk.bus, endpoint, found)
     new_id = f"{RETRY}-{secrets.token_hex(DIGITS // 2)}"
-    headers = handed_on(asked) | {wire.REQUEST_ID: new_id}
+    headers = sent_again(asked, new_id)
     await store(desk.bus, subjects.enqueue(endpoint), body, headers)
     await desk.events.tell(
         "RequestRetried", endpoint, found.deployment, f"{request_id} -> {new_id}"

@@ -56,6 +56,7 @@ async def test_one_is_shown_with_its_result(mesh, requests, tmp_path):
     assert (shown["attempt"], shown["instance"], shown["status"]) == (2, "i1", 200)
     assert shown["submitted_at_s"] <= shown["begun_at_s"] <= shown["ended_at_s"]
     assert shown["headers"][wire.CONTENT_TYPE] == "text/plain"
+    assert not [name for name in shown["headers"] if name.startswith("Nats-")]
     assert (tmp_path / "b").read_bytes() == b"body"
 
 

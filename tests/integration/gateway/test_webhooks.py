@@ -8,9 +8,11 @@ import json
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from mesh import jobs, streams, subjects, wire
-from mesh.records import AuthRecord
+from mesh import jobs, kept, streams, subjects, wire
+from mesh.records import AuthRecord, EndpointRecord
+from mesh.spec.endpoint import EndpointSpec
 from mesh.wire import DeadLetter
+from scaler.requeue import handed_on
 from tests.natssocket import NatsSocket
 
 AUTH = {"authorization": "Bearer secret"}
@@ -96,6 +98,19 @@ async def test_the_end_of_a_request_is_told(mesh, receiver):
     assert told["type"] == "request.done"
     assert told["data"]["result"] == {"y": 1}
     assert (told["data"]["status"], told["data"]["location"]) == (200, place)
+
+
+async def test_two_endpoints_may_use_the_same_id(mesh, receiver):
+    """Each one's end is told."""
+    other = AuthRecord(digests=[], webhook_secret=SECRET)
+    await mesh.put(subjects.endpoint_key("rose"), EndpointRecord(spec=EndpointSpec(name="rose")))
+    await mesh.applied(await mesh.put(subjects.auth_key("rose"), other))
+
+    for endpoint in (mesh.endpoint, "rose"):
+        await jobs.finish(mesh.bus, endpoint, "r1", (b"{}", DONE), receiver.url)
+
+    told = [json.loads((await receiver.calls.get())[1])["data"]["endpoint"] for _ in range(2)]
+    assert sorted(told) == sorted([mesh.endpoint, "rose"])
 
 
 async def test_a_signature_of_another_secret_does_not_fit(mesh, receiver):
@@ -204,6 +219,35 @@ async def test_one_that_is_put_off_can_be_cancelled(mesh):
     while (await streams.stream_info(mesh.bus, "INGRESS"))["state"]["messages"]:
         pass
     assert worker.seen == []
+
+
+async def test_one_that_was_put_off_and_cancelled_is_kept(mesh):
+    """It can be sent again, with its body."""
+    request_id, place = await submit(
+        mesh, **{"mesh-not-before": "60", "content-type": "text/plain"}
+    )
+    client = await mesh.client()
+    assert (await client.ask("DELETE", place, **AUTH)).status == 200
+
+    found = await jobs.known(mesh.bus, mesh.endpoint, request_id)
+    headers, body = await kept.find_request(mesh.bus, mesh.endpoint, found)
+
+    assert (body, handed_on(headers)[wire.CONTENT_TYPE]) == (b"{}", "text/plain")
+    assert (await streams.stream_info(mesh.bus, "INGRESS"))["state"]["messages"] == 0
+
+
+async def test_what_could_not_be_queued_in_time_is_kept(mesh, server):
+    """So is what failed before it got anywhere."""
+    producer = await NatsSocket.open(server.url)
+    headers = {wire.REQUEST_ID: "r1", wire.EXPIRES: "soon"}
+    await producer.request(subjects.enqueue(mesh.endpoint), b"body", **headers)
+    while (await jobs.find_result(mesh.bus, mesh.endpoint, "r1")) is None:
+        pass
+
+    found = await jobs.known(mesh.bus, mesh.endpoint, "r1")
+
+    assert (await kept.find_request(mesh.bus, mesh.endpoint, found))[1] == b"body"
+    await producer.close()
 
 
 async def test_producers_say_it_with_headers_of_their_own(mesh, server):

@@ -53,6 +53,17 @@ async def test_retried_letter_is_enqueued_under_a_new_id(rig, letters):
     assert await letters.list() == []
 
 
+async def test_retried_letter_leaves_its_key_behind(rig, letters):
+    """The answer for that key is the old one's."""
+    headers = HEADERS | {wire.HTTP: '[["idempotency-key", "k"], ["x-tag", "a"]]'}
+
+    await letters.retry(await bury(rig, headers=headers))
+
+    subject = subjects.enqueue("iris")
+    found = await streams.next_message(rig.bus, subjects.INGRESS_STREAM, subject, 1)
+    assert set(found.headers) == {wire.CONTENT_TYPE, "x-tag", wire.REQUEST_ID}
+
+
 async def test_retry_is_in_the_audit_trail(rig, letters):
     """Who asks for the old id finds the new one."""
     await letters.retry(await bury(rig))

@@ -61,6 +61,17 @@ async def test_moved_request_has_no_place(bus):
     assert (record.deployment, record.ingress_seq) == ("", 0)
 
 
+async def test_moved_request_keeps_its_lane_and_who_is_told(bus):
+    """Its end is told to whoever was to be told, and it is as urgent as it was."""
+    await queue(bus, lane="background", Mesh_Webhook="http://127.0.0.1/hook")
+
+    await requeue(bus, "iris", "blue")
+
+    moved, record = await enqueued(bus), (await jobs.find(bus, "iris", "r1")).record
+    assert (moved.headers[wire.WEBHOOK], record.webhook) == ("http://127.0.0.1/hook",) * 2
+    assert (moved.headers[wire.PRIORITY], record.lane) == ("low", "background")
+
+
 async def test_request_that_is_late_is_left_to_fail(bus):
     """A gateway gives it its failed result: it is enqueued with no time left."""
     await queue(bus, Mesh_Timeout_Ms="0")
