@@ -33,12 +33,28 @@ async def look(bus: Bus, endpoint: str, deployment: str) -> Broker:
     lanes = [await _consumer(bus, work, lane) for lane in LANES]
     ingress = await _consumer(bus, subjects.INGRESS_STREAM, subjects.GATEWAYS_CONSUMER)
     state, waiting = await _state(bus, work), await _state(bus, subjects.INGRESS_STREAM)
+    stale = [await _stale(bus, work, one) for one in lanes]
+    stale.append(await _stale(bus, subjects.INGRESS_STREAM, ingress))
     return Broker(
-        left=state["messages"] + waiting["messages"],
+        left=state["messages"] + waiting["messages"] - sum(stale),
+        stale=sum(stale),
         pending=sum(one["num_ack_pending"] for one in (*lanes, ingress)),
         deliveries=sum(one["delivered"]["consumer_seq"] for one in lanes),
         queued=state["last_seq"],
     )
+
+
+async def _stale(bus: Bus, stream: str, consumer: dict[str, Any]) -> int:
+    """How many messages are still there though all up to them were acknowledged."""
+    subject = consumer.get("config", {}).get("filter_subject")
+    if not subject or consumer["num_pending"] or consumer["num_ack_pending"]:
+        return 0
+    info = await bus.api(f"STREAM.INFO.{stream}", {"subjects_filter": subject})
+    count = sum((info["state"].get("subjects") or {}).values())
+    if not count:
+        return 0
+    last = await bus.api(f"STREAM.MSG.GET.{stream}", {"last_by_subj": subject})
+    return count if last["message"]["seq"] <= consumer["ack_floor"]["stream_seq"] else 0
 
 
 async def results_of(bus: Bus, endpoint: str) -> tuple[frozenset[str], int]:

@@ -104,9 +104,8 @@ class Pool:
         return answer
 
     async def _take(self) -> tuple[int, Connection]:
-        self._turn += 1
-        for offset in range(len(self._ports)):
-            port = self._ports[(self._turn + offset) % len(self._ports)]
+        self._turn = turn = (self._turn + 1) % len(self._ports)
+        for port in (*self._ports[turn:], *self._ports[:turn]):
             while self._idle[port]:
                 connection = self._idle[port].pop()
                 self.surplus += connection.surplus

@@ -11,8 +11,8 @@ from typing import Literal
 
 import msgspec
 
-Kind = Literal["http", "invoke", "async", "enqueue"]
-KINDS: tuple[Kind, ...] = ("http", "invoke", "async", "enqueue")
+Kind = Literal["http", "keyed", "invoke", "async", "enqueue"]
+KINDS: tuple[Kind, ...] = ("http", "keyed", "invoke", "async", "enqueue")
 QUEUED: tuple[Kind, ...] = ("async", "enqueue")
 
 
@@ -54,7 +54,21 @@ class Unanswered(msgspec.Struct, frozen=True, kw_only=True, tag="unanswered"):
     why: Literal["refused", "cut", "silent", "unconfirmed", "gone"]
 
 
-Entry = Sent | Accepted | Answered | Unanswered
+class Routed(msgspec.Struct, frozen=True, kw_only=True, tag="routed"):
+    """A gateway, which calls itself so, has queued a synchronous request."""
+
+    id: str
+    gateway: str
+    at_s: float
+
+
+class Struck(msgspec.Struct, frozen=True, kw_only=True, tag="struck"):
+    """A gateway or the broker went, or its link did: what was on its way may be gone."""
+
+    at_s: float
+
+
+Entry = Sent | Accepted | Answered | Unanswered | Routed | Struck
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):

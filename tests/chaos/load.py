@@ -4,6 +4,7 @@ Each request carries an id of its own, and the model's answer has to carry it to
 """
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import random
@@ -17,7 +18,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from tests.chaos.callers import CutError, HttpAnswer, Pool, RefusedError
-from tests.chaos.journal import Accepted, Answered, Journal, Kind, Sent, Unanswered
+from tests.chaos.journal import Accepted, Answered, Journal, Kind, Sent, Struck, Unanswered
 
 TIMEOUT_S = 5.0  # the deployment's own
 SHORT_S = 0.4
@@ -25,6 +26,7 @@ QUEUED_S = 120.0
 PATIENCE_S = 3.0  # how much longer than a request's deadline its caller waits
 CONFIRM_S = 2.0
 TRIES = 8
+AGAIN_S = 0.2
 INBOX_SUBJECT = "answers"
 POISON = "poison"
 SHARES: dict[Kind, float] = {"http": 0.6, "invoke": 0.1, "async": 0.15, "enqueue": 0.15}
@@ -129,6 +131,7 @@ class Load:
         """Note which invocations are out as a gateway or the broker goes: it may have them."""
         out = [one for one, answered in self._invoked.items() if not answered.done()]
         self._in_killed_hands.update(out)
+        self._journal.note(Struck(at_s=time.monotonic()))
 
     def note_gone(self, request_id: str) -> None:
         """Note a request whose answer nobody will read."""
@@ -164,6 +167,7 @@ class Load:
         )
         ways = {
             "http": self._http,
+            "keyed": self._keyed,
             "async": self._async,
             "invoke": self._invoke,
             "enqueue": self._enqueue,
@@ -179,6 +183,19 @@ class Load:
         answer = await self._post(wanted, wish, wanted.timeout_s + PATIENCE_S, "silent")
         if answer is not None:
             self._note_answer(wanted.id, answer.status, answer.body, _code(answer))
+
+    async def _keyed(self, wanted: Wanted) -> None:
+        """Ask again under the same key, as one may who does not know what became of a request."""
+        wish = f"x-ms-request-timeout-ms: {round(TIMEOUT_S * 1000)}\r\n"
+        wish += f"idempotency-key: {wanted.id}\r\n"
+        for _ in range(TRIES):
+            with contextlib.suppress(CutError, RefusedError, TimeoutError):
+                answer = await self._pool.ask(self.post_bytes(_body(wanted), wish), TIMEOUT_S)
+                if answer.status not in (429, 503):
+                    self._note_answer(wanted.id, answer.status, answer.body, _code(answer))
+                    return
+            await asyncio.sleep(AGAIN_S)
+        self._note_silence(wanted, "silent")
 
     async def _async(self, wanted: Wanted) -> None:
         wish = f"x-ms-request-timeout-ms: {round(wanted.timeout_s * 1000)}\r\n"
@@ -245,12 +262,12 @@ class Load:
                     subject, _body(wanted), headers=headers, timeout=CONFIRM_S
                 )
             except (NatsError, TimeoutError):
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(AGAIN_S)
                 continue
             if "error" not in json.loads(ack.data):
                 self._note_accepted(wanted, wanted.id)
                 return
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(AGAIN_S)
         self._note_silence(wanted, "unconfirmed")
 
     async def _result(self, request_id: str, kind: Kind, name: str, until_s: float) -> object:

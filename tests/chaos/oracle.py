@@ -10,7 +10,18 @@ from itertools import pairwise
 
 import msgspec
 
-from tests.chaos.journal import QUEUED, Accepted, Answered, Entry, Run, Sent, Unanswered
+from tests.chaos.excuses import unexcused
+from tests.chaos.journal import (
+    QUEUED,
+    Accepted,
+    Answered,
+    Entry,
+    Routed,
+    Run,
+    Sent,
+    Struck,
+    Unanswered,
+)
 
 # A deadline counts from the broker's stamp, which is this much later than the sending at most.
 WAY_S = 0.25
@@ -23,13 +34,15 @@ AGAIN_S = 2.5
 class Broker(msgspec.Struct, frozen=True, kw_only=True):
     """What the broker holds once the load is over and everything has had its time.
 
-    `left`: messages in the lanes and in `INGRESS`; `pending`: handed out and not acknowledged;
+    `left`: messages in the lanes and in `INGRESS`; `stale`: those besides that were acknowledged,
+    and not erased; `pending`: handed out and not acknowledged;
     `results`: ids with a result; `overwritten`: results that were stored and then replaced;
     `dead`: ids in `DEAD`; `deliveries` and `queued`: how often the lanes handed a message out, and
     how many messages they ever held.
     """
 
     left: int = 0
+    stale: int = 0
     pending: int = 0
     results: Collection[str] = ()
     overwritten: int = 0
@@ -52,6 +65,8 @@ class Case(msgspec.Struct, kw_only=True):
     silence: Unanswered | None = None
     begins: list[float] = msgspec.field(default_factory=list)
     ends: list[float] = msgspec.field(default_factory=list)
+    routed: Routed | None = None
+    has_no_excuse: bool = False
 
     @property
     def is_queued(self) -> bool:
@@ -90,8 +105,8 @@ class Case(msgspec.Struct, kw_only=True):
 
     @property
     def is_cut(self) -> bool:
-        """Whether it was open at a gateway that was killed."""
-        return self.silence is not None and self.silence.why == "cut"
+        """Whether it was on its way through what went."""
+        return self.silence is not None and self.silence.why == "cut" and not self.has_no_excuse
 
     @property
     def is_gone(self) -> bool:
@@ -138,6 +153,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     errors: dict[str, int]
     answer_unknown: int
     cut: int
+    cut_kinds: dict[str, int]
     lost: int
     duplicated: int
     dead_work: int
@@ -145,6 +161,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     slowest_s: float
     redelivered: int
     rerun: int
+    stale: int
     dead: list[str]
     strange: list[str]
 
@@ -156,8 +173,12 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 def judge(entries: Iterable[Entry], runs: Iterable[Run], broker: Broker) -> Verdict:
     """Compare the three witnesses."""
-    cases = cases_of(entries)
+    noted = list(entries)
+    cases = cases_of(noted)
     strange = add_runs(cases, runs)
+    for case in unexcused(cases.values(), [one.at_s for one in noted if isinstance(one, Struck)]):
+        case.has_no_excuse = True
+    cuts = Counter(case.sent.kind for case in cases.values() if case.is_cut)
     owed = [case for case in cases.values() if case.is_accepted]
     errors = Counter(error for case in owed if (error := error_of(case)))
     unknown = errors.pop("503 answer_unknown", 0)
@@ -168,7 +189,8 @@ def judge(entries: Iterable[Entry], runs: Iterable[Run], broker: Broker) -> Verd
         answered_once=sum(case.is_success and len(case.answers) == 1 for case in owed),
         errors=dict(errors),
         answer_unknown=unknown,
-        cut=sum(case.is_cut for case in cases.values()),
+        cut=cuts.total(),
+        cut_kinds=dict(cuts),
         lost=sum(case.is_lost for case in owed),
         duplicated=sum(len(case.answers) > 1 for case in cases.values()) + broker.overwritten,
         dead_work=sum(case.dead_runs for case in cases.values()),
@@ -176,6 +198,7 @@ def judge(entries: Iterable[Entry], runs: Iterable[Run], broker: Broker) -> Verd
         slowest_s=max((latency_s(case) for case in owed), default=0.0),
         redelivered=broker.redelivered,
         rerun=sum(len(case.begins) > 1 for case in cases.values()),
+        stale=broker.stale,
         dead=sorted(broker.dead),
         strange=[*strange, *contradictions(cases, broker)],
     )
@@ -194,6 +217,8 @@ def cases_of(entries: Iterable[Entry]) -> dict[str, Case]:
                 cases[entry.id].answers.append(entry)
             case Unanswered():
                 cases[entry.id].silence = entry
+            case Routed() if entry.id in cases:
+                cases[entry.id].routed = entry
     return cases
 
 

@@ -7,9 +7,11 @@ import msgspec
 from mesh import topology
 from tests.chaos import clocks, faults, standstills, troubles
 from tests.chaos.faults import Scene
+from tests.chaos.journal import Kind
 from tests.chaos.oracle import Verdict
 
 AWAY = ("503 answer_unknown",)
+KEYED: dict[Kind, float] = {"http": 0.5, "keyed": 0.5}
 LATE = ("408 deadline_exceeded",)
 # What the mesh's own streams may grow to, and one queue of 1 MiB.
 OURS = (*topology.buckets(), topology.artifacts(), *topology.shared_streams())
@@ -20,9 +22,10 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One fault. `errors`: what a caller may be told; everything else must be answered.
 
     `may_refuse`: callers may be sent away with 503 or 429 before anything was queued; `may_cut`:
-    connections of a killed gateway end with it, and invocations on their way through what goes;
-    `most_slow_s`: the longest a caller may wait; `dead`: how many requests must be in `DEAD` in
-    the end; `most_redelivered`: None is any number.
+    what may end without an answer: connections of a killed gateway, and invocations on their way
+    through what goes; `most_slow_s`: the longest a caller may wait; `dead`: how many requests must
+    be in `DEAD` in the end; `most_redelivered`, `most_rerun`: None is any number; `may_leave`: the
+    broker may fail to erase what was acknowledged; `shares`: of which kinds the load is.
     """
 
     name: str
@@ -30,10 +33,13 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     fault: Callable[[Scene], Awaitable[str]]
     errors: tuple[str, ...] = ()
     may_refuse: bool = False
-    may_cut: bool = False
+    may_cut: tuple[Kind, ...] = ()
     most_slow_s: float = 5.5
     dead: int = 0
     most_redelivered: int | None = None
+    most_rerun: int | None = None
+    may_leave: bool = False
+    shares: dict[Kind, float] = {}
     short: float = 0.0
     more: str = ""
     environ: dict[str, str] = {}
@@ -62,14 +68,21 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
             said.append(f"{verdict.answer_unknown} answered answer_unknown")
         if verdict.refused and not self.may_refuse:
             said.append(f"{verdict.refused} refused")
-        if verdict.cut and not self.may_cut:
-            said.append(f"{verdict.cut} cut off")
+        said += [
+            f"{count} {kind} cut off"
+            for kind, count in verdict.cut_kinds.items()
+            if kind not in self.may_cut
+        ]
         if verdict.slowest_s > self.most_slow_s:
             said.append(f"the slowest took {verdict.slowest_s:.2f} s")
         if len(verdict.dead) != self.dead:
             said.append(f"in DEAD: {verdict.dead}")
         if self.most_redelivered is not None and verdict.redelivered > self.most_redelivered:
             said.append(f"{verdict.redelivered} redelivered")
+        if self.most_rerun is not None and verdict.rerun > self.most_rerun:
+            said.append(f"{verdict.rerun} run more than once")
+        if verdict.stale and not self.may_leave:
+            said.append(f"{verdict.stale} acknowledged, yet not erased")
         return said
 
 
@@ -93,7 +106,7 @@ ROWS = [
         title="kill -9 of one of two gateways",
         fault=faults.kill_gateway,
         may_refuse=True,
-        may_cut=True,
+        may_cut=("http", "invoke"),
     ),
     Row(name="scaler", title="kill -9 of the scaler, then of a worker", fault=faults.kill_scaler),
     Row(
@@ -102,7 +115,25 @@ ROWS = [
         fault=faults.kill_broker,
         errors=AWAY,
         may_refuse=True,
-        may_cut=True,
+        may_cut=("invoke",),
+    ),
+    Row(
+        name="keyed-gateway",
+        title="kill -9 of one of two gateways, every second request with a key and sent again",
+        fault=faults.kill_gateway,
+        shares=KEYED,
+        may_refuse=True,
+        may_cut=("http",),
+        most_rerun=0,
+    ),
+    Row(
+        name="keyed-broker",
+        title="kill -9 of nats-server, every second request with a key and sent again",
+        fault=faults.kill_broker,
+        shares=KEYED,
+        errors=AWAY,
+        may_refuse=True,
+        most_slow_s=9.0,
     ),
     Row(
         name="stop",
@@ -141,7 +172,7 @@ ROWS = [
         odd="gateway",
         errors=AWAY,
         may_refuse=True,
-        may_cut=True,
+        may_cut=("invoke",),
     ),
     Row(
         name="slow-gateway",
@@ -169,8 +200,9 @@ ROWS = [
         fault=troubles.fill_disk,
         errors=AWAY,
         may_refuse=True,
-        may_cut=True,
+        may_cut=("invoke",),
         disk_mib=64,
+        may_leave=True,
     ),
     Row(
         name="deaf",
@@ -204,6 +236,6 @@ ROWS = [
         fault=troubles.restart_everything,
         errors=AWAY,
         may_refuse=True,
-        may_cut=True,
+        may_cut=("invoke",),
     ),
 ]

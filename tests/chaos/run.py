@@ -4,6 +4,7 @@ python -m tests.chaos.run --only worker,broker --seed 7 --seconds 8 --rate 200
 """
 
 import asyncio
+import logging
 import sys
 import tempfile
 from pathlib import Path
@@ -63,6 +64,7 @@ def run_row(row: Row, plan: Plan, folder: Path, console: Console) -> Report | No
 @click.option("--keep", type=click.Path(path_type=Path), help="Keep logs and state here.")
 def main(only: str, seed: int, seconds: float, rate: float, keep: Path | None) -> None:
     """Hurt a mesh under load in every way there is a row for."""
+    logging.basicConfig(level=logging.ERROR)  # that the broker goes is no news here
     console, rows = Console(), chosen(only)
     plan = Plan(seed=seed, seconds=seconds, rate=rate)
     with tempfile.TemporaryDirectory(prefix="chaos-") as scratch:

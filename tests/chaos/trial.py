@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.chaos import broker_end, clocks, oracle
+from tests.chaos import broker_end, clocks, oracle, wiretap
 from tests.chaos.faults import Scene
 from tests.chaos.journal import Journal, read_entries, read_runs
 from tests.chaos.load import Load, Plan
@@ -66,11 +66,15 @@ async def run(
         programs.Plan(bug=bug, **oddity).write(folder / programs.FILE)
         await asyncio.to_thread(victim.up)
         door = await asyncio.to_thread(victim.serve, row.more)
-        load = Load(msgspec.structs.replace(plan, short=row.short), door, journal)
+        plan = msgspec.structs.replace(plan, short=row.short, shares=row.shares or plan.shares)
+        load = Load(plan, door, journal)
+        await stack.enter_async_context(wiretap.listening(victim, journal))
         evidence = await _hurt(row, Scene(victim, load, proxy), lambda: on_progress(load))
         broker = await _finish(victim, load)
     verdict = oracle.judge(read_entries(journal.path), read_runs(victim.runs), broker)
     took_s = time.monotonic() - started_s
+    if verdict.stale:
+        evidence += f"; {verdict.stale} acknowledged messages were not erased"
     return Report(row=row, plan=load.plan, verdict=verdict, evidence=evidence, took_s=took_s)
 
 

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from tests.chaos.journal import Accepted, Answered, Run, Sent, Unanswered
+from tests.chaos.journal import Accepted, Answered, Routed, Run, Sent, Struck, Unanswered
 from tests.chaos.load import Plan, schedule
 from tests.chaos.oracle import Broker, judge
 
@@ -146,3 +146,40 @@ def test_the_same_seed_sends_the_same():
     assert schedule(plan) == schedule(plan)
     assert schedule(plan) != schedule(msgspec.structs.replace(plan, seed=8))
     assert len(schedule(plan)) == 200
+
+
+INVOKED = Sent(id="a", kind="invoke", at_s=10.0, timeout_s=5.0)
+CUT = Unanswered(id="a", at_s=18.0, why="cut")
+STRUCK = Struck(at_s=10.05)
+HAD_IT = Routed(id="a", gateway="g", at_s=10.02)
+LIVES_ON = [
+    Sent(id="b", kind="http", at_s=12.0, timeout_s=5.0),
+    Routed(id="b", gateway="g", at_s=12.0),
+    Answered(id="b", at_s=12.1, status=200, own="b"),
+]
+
+
+@pytest.mark.parametrize(
+    ("more", "runs", "lost"),
+    [
+        ([STRUCK], [], 0),
+        ([STRUCK, HAD_IT], ran(), 0),
+        ([STRUCK, HAD_IT, *LIVES_ON], ran(10.03, 10.06), 0),
+        ([STRUCK, HAD_IT, *LIVES_ON], ran(11.0, 11.1), 1),
+        ([HAD_IT, *LIVES_ON], ran(), 1),
+        ([], [], 1),
+    ],
+    ids=["never-queued", "gateway-gone", "on-the-wire", "gateway-lives", "no-fault", "no-reason"],
+)
+def test_a_cut_needs_an_excuse(more, runs, lost):
+    """An invocation that a living gateway had in hand is lost, whatever else went meanwhile."""
+    verdict = judge([INVOKED, *more, CUT], runs, Broker())
+
+    assert (verdict.lost, verdict.cut) == (lost, 1 - lost)
+
+
+def test_what_was_not_erased_is_told():
+    """The broker may hold what was acknowledged; that is no loss, and is not hidden."""
+    verdict = judge([SENT, ANSWER], ran(), Broker(stale=2))
+
+    assert (verdict.stale, verdict.lost, verdict.strange) == (2, 0, [])
