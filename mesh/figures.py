@@ -9,7 +9,7 @@ class ServiceTime(msgspec.Struct, frozen=True, kw_only=True):
     """How long a deployment takes: moving figures over recent requests, in seconds.
 
     `mean_s` and `peak_s` are of run(); `slot_s` is how long a slot is taken, the time included in
-    which run() waits for a process that is free.
+    which run() waits for a process that is free, and the slot for a request that is on its way.
     """
 
     mean_s: float = 0.0

@@ -30,6 +30,7 @@ class Desk:
         self.running: dict[int, Work] = {}
         self.suspects: deque[Work] = deque()
         self._tried: dict[int, Work] = {}  # suspects that run
+        self._freed_s: deque[float] = deque()  # when slots that are free became so
         self._together = math.isqrt(slots)
         self.load = Load(slots=slots)
 
@@ -93,6 +94,7 @@ class Desk:
 
     def _start(self, work: Work, now_s: float) -> None:
         work.started_s = now_s
+        work.freed_s = self._freed_s.popleft() if self._freed_s else now_s
         self.running[work.number] = work
         load = self.load
         self._count(work, -1)
@@ -118,6 +120,7 @@ class Desk:
         if load.busy >= load.slots:
             load.spare_since_s = now_s
         load.busy -= 1
+        self._freed_s.append(now_s)
         return work
 
     def put_back(self, number: int, now_s: float) -> Work | None:

@@ -39,9 +39,8 @@ class WorkerTally:
         self.queued.observe(work.started_s - work.stamped_s)
         self.run.observe(run_s)
         self.answered += 1
-        slot_s = now_s - work.started_s
         weight = SMOOTHING if self.answered > 1 else 1.0
-        self.service_s += weight * (slot_s - self.service_s)
+        self.service_s += weight * (_slot_s(work, now_s) - self.service_s)
         self.mean_run_s += weight * (run_s - self.mean_run_s)
         self._peak_run_s = max(run_s, self._peak_run_s * PEAK_DECAY)
 
@@ -58,3 +57,16 @@ class WorkerTally:
             answered=self.answered,
             slot_s=self.service_s,
         )
+
+
+def _slot_s(work: Work, now_s: float) -> float:
+    """Return how long a request kept a slot from the next one.
+
+    A slot that was free while the request waited at the broker was waiting for it too: that is the
+    way here, unless a runner was away, so no more of it counts than the request then took.
+    """
+    taken_s = now_s - work.started_s
+    if work.is_redelivered:
+        return taken_s
+    idle_s = work.started_s - max(work.freed_s, work.stamped_s)
+    return taken_s + min(max(0.0, idle_s), taken_s)

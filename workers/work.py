@@ -28,6 +28,7 @@ class Work(msgspec.Struct, kw_only=True, eq=False):
     `held_s` is when the broker last heard that we hold it; `attempt` counts from 1 and rises only
     when a runner or worker died with it. `is_last_try`: it is given up if that happens again.
     `errors` counts the runs that the model has ended with an error and that were tried again.
+    `freed_s` is when the slot that it runs in became free.
     """
 
     number: int
@@ -46,6 +47,7 @@ class Work(msgspec.Struct, kw_only=True, eq=False):
     errors: int = 0
     is_last_try: bool = False
     started_s: float = 0.0
+    freed_s: float = 0.0
     cancelled: bool = False
 
     @property

@@ -40,6 +40,12 @@ def is_late(case: Case) -> bool:
     return case.answer is not None and case.answer.at_s > case.deadline_s + WAY_S
 
 
+def behind_s(cases: Iterable[Case], rate: float) -> float:
+    """Return how far behind its times the load generator was at most: these are in the ids."""
+    late_s = [case.sent.at_s - int(case.sent.id.rpartition("-")[2]) / rate for case in cases]
+    return max(late_s) - min(late_s)
+
+
 def refusals_ms(cases: Iterable[Case]) -> list[float]:
     """Return how long each refusal took, the shortest first."""
     return sorted(
@@ -83,6 +89,7 @@ def of_overload(
             is_met=good >= LEAST_GOODPUT,
         ),
         *_of_refusals(cases),
+        _of_generator(cases, rate),
         *_of_promises(cases, verdict),
         *_of_offered(samples, rate),
         *_of_memory(samples),
@@ -90,7 +97,7 @@ def of_overload(
 
 
 def of_scaling(
-    cases: Sequence[Case], verdict: Verdict, samples: Sequence[Sample], most: int
+    cases: Sequence[Case], verdict: Verdict, samples: Sequence[Sample], rate: float, most: int
 ) -> list[Figure]:
     """Return the figures of a deployment that may grow to `most` instances."""
     end_s = max(case.sent.at_s for case in cases)
@@ -115,6 +122,7 @@ def of_scaling(
             what=f"refused, last {LAST_S:g} s",
             measured=f"{len(refused)} of {len(late)}",
         ),
+        _of_generator(cases, rate),
         *_of_promises(cases, verdict),
     ]
 
@@ -123,6 +131,16 @@ def instances(samples: Sequence[Sample]) -> str:
     """Say when how many were ready."""
     changes = [after for before, after in pairwise(samples) if after.ready != before.ready]
     return ", ".join(f"{one.ready} after {one.at_s:.0f} s" for one in changes)
+
+
+def _of_generator(cases: Sequence[Case], rate: float) -> Figure:
+    late_s = behind_s(cases, rate)
+    return Figure(
+        what="the load generator was behind its times, at most",
+        measured=f"{late_s:.2f} s",
+        wanted=f"<= {WAY_S:g} s",
+        is_met=late_s <= WAY_S,
+    )
 
 
 def _of_refusals(cases: Sequence[Case]) -> list[Figure]:

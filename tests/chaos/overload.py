@@ -120,7 +120,7 @@ def main(seconds: float, rate: float, seed: int, keep: Path | None, write: bool)
     tables = {
         "One instance": figures.of_overload(fixed.cases, fixed.verdict, fixed.samples, rate),
         f"Autoscaling, {MOST} instances at most": figures.of_scaling(
-            scaled.cases, scaled.verdict, scaled.samples, MOST
+            scaled.cases, scaled.verdict, scaled.samples, rate, MOST
         ),
     }
     for title, lines in tables.items():

@@ -8,11 +8,12 @@ from tests.chaos.journal import Answered, Sent
 from tests.chaos.oracle import Broker, Case, judge
 
 
-def case(at_s: float, took_s: float = 0.1, status: int = 200) -> Case:
+def case(at_s: float, took_s: float = 0.1, status: int = 200, number: int = 0) -> Case:
     """A request sent at a time, with 5 s to its deadline, and its answer."""
-    sent = Sent(id="a", kind="http", at_s=at_s, timeout_s=5.0)
-    own = "a" if status == 200 else ""
-    return Case(sent=sent, answers=[Answered(id="a", at_s=at_s + took_s, status=status, own=own)])
+    name = f"s1-{number}"
+    sent = Sent(id=name, kind="http", at_s=at_s, timeout_s=5.0)
+    own = name if status == 200 else ""
+    return Case(sent=sent, answers=[Answered(id=name, at_s=at_s + took_s, status=status, own=own)])
 
 
 def sample(at_s: float, *, ready: int = 1, offered: float | None = 600.0, **mib: float) -> Sample:
@@ -40,6 +41,13 @@ def test_refusals_are_timed():
     assert figures.percentile(figures.refusals_ms(cases), 0.99) == pytest.approx(99.0)
 
 
+def test_a_generator_that_is_behind_is_found_out():
+    """The third request was due 0.2 s after the first."""
+    cases = [case(7.0), case(7.1, number=1), case(7.5, number=2)]
+
+    assert figures.behind_s(cases, 10.0) == pytest.approx(0.3)
+
+
 def test_memory_is_compared_with_ten_seconds_after_a_process_began():
     """One that has not lived so long is not compared; the one that grew most comes first."""
     samples = [
@@ -55,7 +63,7 @@ def test_memory_is_compared_with_ten_seconds_after_a_process_began():
 
 def test_what_is_missed_is_said():
     """One request in a second, a process that grew by a half, and a scaler that sees half of it."""
-    cases = [case(0.0), case(1.0)]
+    cases = [case(0.0), case(1.0, number=600)]
     samples = [sample(0.0, up=10.0), sample(10.0, up=10.0, offered=300.0), sample(20.0, up=15.0)]
     verdict = judge([], [], Broker())
 
