@@ -15,6 +15,7 @@ from itertools import chain
 from typing import Final
 
 from mesh.subjects import LANES, Lane
+from workers.early import Early
 from workers.policy import SHARE_EVERY, Load
 from workers.work import Work
 
@@ -31,6 +32,7 @@ class Desk:
         self.suspects: deque[Work] = deque()
         self._tried: dict[int, Work] = {}  # suspects that run
         self._together = math.isqrt(slots)
+        self.early = Early()
         self.load = Load(slots=slots)
 
     def __repr__(self) -> str:
