@@ -123,13 +123,14 @@ class Consumer:
         )
         if isinstance(work, Malformed):
             self._end.bury(malformed_work(delivery, now_s), f"not a request: {work.reason}", 0)
-            return
-        if work.is_redelivered:
+        elif self.desk.early.take(work.request_id, now_s):
+            self._end.let_go(work, "cancelled")
+        elif work.is_redelivered:
             self.tally.redelivered += 1
             self._end.spawn(self._accept_redelivered(work))
-            return
-        self.desk.accept(work, now_s)
-        self._start_more(now_s)
+        else:
+            self.desk.accept(work, now_s)
+            self._start_more(now_s)
 
     async def _accept_redelivered(self, work: Work) -> None:
         if not await self._trials.examine(work):
@@ -244,8 +245,9 @@ class Consumer:
             self._end.hand_back(work)
 
     def cancel(self, request_id: str) -> None:
-        """Stop a request nobody waits for; harmless if it is not here."""
+        """Stop a request nobody waits for, also if it comes only now."""
         if (work := self.desk.find(request_id)) is None:
+            self.desk.early.note(request_id, self._loop.time())
             return
         if work.number in self.desk.running:
             work.cancelled = True

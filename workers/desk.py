@@ -15,6 +15,7 @@ from itertools import chain
 from typing import Final
 
 from mesh.subjects import LANES, Lane
+from workers.early import Early
 from workers.policy import SHARE_EVERY, Load
 from workers.work import Work
 
@@ -32,6 +33,7 @@ class Desk:
         self._tried: dict[int, Work] = {}  # suspects that run
         self._freed_s: deque[float] = deque()  # when slots that are free became so
         self._together = math.isqrt(slots)
+        self.early = Early()
         self.load = Load(slots=slots)
 
     def __repr__(self) -> str:

@@ -310,6 +310,21 @@ async def test_a_cancelled_request_is_not_answered(make_stage):
     await stage.until_left(0)
 
 
+async def test_a_cancellation_may_overtake_its_request(make_stage):
+    """It is dropped when it comes; another one is run."""
+    stage = await make_stage(slots=1)
+    stage.consumer.cancel("id-1")
+
+    await stage.send(1)
+    await stage.send(2)
+    await stage.until(lambda: stage.given)
+    stage.answer(0)
+    await stage.until(lambda: stage.answers)
+
+    assert [one.subject[-1] for one in stage.answers] == ["2"]
+    await stage.until_left(0)
+
+
 async def test_drain_runs_what_arrived_and_leaves_the_rest(make_stage):
     """Nothing is orphaned: what is not here waits in the queue for others."""
     stage = await make_stage(slots=2)
