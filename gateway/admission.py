@@ -17,7 +17,7 @@ from mesh.wire import Depth
 VALID_S: Final = 5.0
 # run() takes its time, and the way back too; a worker drops what it could not end by then.
 RUN_MARGIN: Final = 1.25
-HEADROOM: Final = 0.95  # a forecast is none to the last millisecond
+HEADROOM: Final = 0.9  # a forecast is none to the last millisecond: service times vary
 SHARE: Final = 0.9  # of the slots, while queued requests have theirs
 IN_FLIGHT: Final = 2  # requests per slot that Azure lets in
 
