@@ -14,6 +14,7 @@ from typing import Final
 
 # What every record carries anyway; anything else came in by `extra=`.
 STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+TALKATIVE: Final = ("httpx",)  # tells each call it makes, with whatever secret is in the URL
 
 
 class LineFormatter(logging.Formatter):
@@ -43,3 +44,5 @@ def set_up(program: str, level: str = "info") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)

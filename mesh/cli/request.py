@@ -74,14 +74,18 @@ def show_one(options: Options, endpoint_name: str, request_id: str, body: Path |
 @common_options
 def cancel(options: Options, endpoint_name: str, request_ids: tuple[str, ...]) -> None:
     """Cancel queued requests: those that wait are not run, those that run are stopped."""
+    done: list[dict[str, str]] = []
 
     async def work(mesh: Management) -> None:
         for request_id in request_ids:
             await mesh.requests.cancel(endpoint_name, request_id)
+            done.append({"request_id": request_id, "state": "cancelled"})
 
-    with_mesh(options, work)
-    cancelled = [{"request_id": request_id, "state": "cancelled"} for request_id in request_ids]
-    show(cancelled, options, lambda: "\n".join(f"{one} cancelled" for one in request_ids))
+    try:
+        with_mesh(options, work)
+    finally:  # those that were cancelled before one was refused are told too
+        if done:
+            show(done, options, lambda: "\n".join(f"{one['request_id']} cancelled" for one in done))
 
 
 @request.command()

@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import subprocess
 import sys
 
 from mesh.loglines import LineFormatter
@@ -46,3 +47,17 @@ def test_a_traceback_follows_indented():
     assert LINE.fullmatch(first)
     assert trace[-1] == "    ValueError: deep"
     assert all(row.startswith("    ") for row in trace)
+
+
+def test_urls_that_are_called_are_not_told():
+    """A webhook's URL may hold a secret."""
+    script = (
+        "import logging; from mesh.loglines import set_up; set_up('gateway', 'debug')\n"
+        "for name in ('httpx', 'gateway'): logging.getLogger(name).info('POST http://a/?token=b')"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+
+    assert done.stderr.count("token") == 1
