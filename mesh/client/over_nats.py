@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 from weakref import WeakValueDictionary
@@ -14,10 +14,10 @@ from weakref import WeakValueDictionary
 from mesh import bodies, claims, jobs, subjects, wire
 from mesh.access import sign_in
 from mesh.bus import ApiError, Bus, Message
-from mesh.client.answer import Answer, Status, checked
+from mesh.client.answer import Answer, Status
 from mesh.client.client import Access
 from mesh.client.options import Ask
-from mesh.client.replies import PUBLISH_REFUSED, Replies
+from mesh.client.replies import PUBLISH_REFUSED, Replies, read
 from mesh.client.transport import patience_s
 from mesh.connect import broker_access
 from mesh.ear import Ear
@@ -168,25 +168,24 @@ class NatsTransport:
     async def cancel(self, endpoint: str, request_id: str) -> None:
         """Cancel a queued request."""
         subject, headers = subjects.withdraw(endpoint), {wire.REQUEST_ID: request_id}
-        try:
+
+        async def ask() -> None:
             await self._read(await self._replies.ask(subject, b"", headers, ACK_S))
+
+        try:
+            await _once_taken(ask)
         except NoRespondersError as exc:
             raise NoRespondersError("no gateway is running") from exc
 
     async def _known(self, endpoint: str, request_id: str) -> JobStatus:
-        """Return what is known of a request; one that was enqueued just now may not be, yet."""
+        """Return what is known of a request."""
         subject = subjects.job(endpoint, request_id)  # what is asked first
-        until_s = time.monotonic() + TAKEN_S
-        while True:
-            found = await self._allowed(
+        return await _once_taken(
+            lambda: self._allowed(
                 f"$JS.API.DIRECT.GET.{subjects.JOBS_STREAM}.{subject}",
-                jobs.status(self._bus, endpoint, request_id),
+                jobs.known(self._bus, endpoint, request_id),
             )
-            if found is not None:
-                return found
-            if time.monotonic() > until_s:
-                raise NotFoundError(f"no request '{request_id}', or it is not known any more")
-            await asyncio.sleep(AGAIN_S)
+        )
 
     async def _through_outages(self, step: Callable[[], Awaitable[_T]], until_s: float) -> _T:
         """Do what may be done twice, again after each lost connection until the time is over.
@@ -256,6 +255,18 @@ class NatsTransport:
         self._back.set()
 
 
+async def _once_taken(step: Callable[[], Awaitable[_T]]) -> _T:
+    """Do a step again while the request is not known: it may have been enqueued just now."""
+    until_s = time.monotonic() + TAKEN_S
+    while True:
+        try:
+            return await step()
+        except NotFoundError:
+            if time.monotonic() > until_s:
+                raise
+        await asyncio.sleep(AGAIN_S)
+
+
 def _look_s(status: JobStatus) -> float:
     """Return when to look again: its time may be over, which nobody tells."""
     over_s = status.expires_at_s + jobs.GRACE_S - time.time()
@@ -264,22 +275,3 @@ def _look_s(status: JobStatus) -> float:
 
 def _instant(at_s: float) -> datetime | None:
     return datetime.fromtimestamp(at_s, UTC) if at_s else None
-
-
-def read(message: Message, body: bytes) -> Answer:
-    """Return the answer that a message, and a body, are.
-
-    Raises:
-        MeshError: it is not 2xx.
-    """
-    headers: Mapping[str, str] = message.headers or {}
-    answer = Answer(
-        status=int(headers.get(wire.STATUS, 500)),
-        body=body,
-        content_type=headers.get(wire.CONTENT_TYPE, ""),
-        request_id=headers.get(wire.REQUEST_ID, ""),
-        deployment=headers.get(wire.DEPLOYMENT, ""),
-        model_status=int(headers.get(wire.MODEL_STATUS, 0)),
-        headers=dict(headers),
-    )
-    return checked(answer, headers.get(wire.ERROR, ""))

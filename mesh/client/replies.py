@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Mapping
 from typing import Final
 
+from mesh import wire
 from mesh.bus import Bus, Inlet, Message, Outlet
+from mesh.client.answer import Answer, checked
 from mesh.errors import (
     AnswerUnknownError,
     BusError,
@@ -125,3 +128,22 @@ class Replies:
         for waiting in self._out.values():
             if waiting.subject.lower() == rest.rstrip('"'):
                 waiting.fail(ForbiddenError(f"this user may not publish on {waiting.subject}"))
+
+
+def read(message: Message, body: bytes) -> Answer:
+    """Return the answer that a message, and a body, are.
+
+    Raises:
+        MeshError: it is not 2xx.
+    """
+    headers: Mapping[str, str] = message.headers or {}
+    answer = Answer(
+        status=int(headers.get(wire.STATUS, 500)),
+        body=body,
+        content_type=headers.get(wire.CONTENT_TYPE, ""),
+        request_id=headers.get(wire.REQUEST_ID, ""),
+        deployment=headers.get(wire.DEPLOYMENT, ""),
+        model_status=int(headers.get(wire.MODEL_STATUS, 0)),
+        headers=dict(headers),
+    )
+    return checked(answer, headers.get(wire.ERROR, ""))

@@ -61,6 +61,15 @@ async def test_job_may_be_awaited(mesh, client):
     assert (await job).json() == "done"
 
 
+async def test_job_may_be_cancelled_at_once(mesh, client):
+    """Also before any gateway knows of it."""
+    for _ in range(20):
+        job = await client.submit(mesh.endpoint, {"data": 1}, not_before=60)
+        await job.cancel()
+
+        assert (await job.status()).state == "cancelled"
+
+
 async def test_cancelled_job_has_ended(mesh, client):
     """It leaves the queue; its result says so; a second time it has ended already."""
     job = await submitted(mesh, client)
