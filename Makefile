@@ -74,7 +74,7 @@ e2e: setup ## whole meshes as processes, driven through the CLI
 	@VENV="$(VENV)" scripts/need-prometheus.sh
 	@$(BIN)/python -m pytest -q tests/e2e
 
-chaos: setup ## every fault under load, into the table of docs/reliability.md (about 9 minutes)
+chaos: setup ## every fault under load, into the table of docs/reliability.md (about 8 minutes)
 	@$(BIN)/python -m tests.chaos.run $(CHAOS_ARGS)
 
 cover: setup ## branch coverage of the unit, contract and integration tests
