@@ -75,7 +75,7 @@ e2e: setup ## whole meshes as processes, driven through the CLI
 	@VENV="$(VENV)" scripts/need-prometheus.sh
 	@$(BIN)/python -m pytest -q tests/e2e
 
-chaos: setup ## every fault under load, into the table of docs/reliability.md (about 9 minutes)
+chaos: setup ## every fault under load, into the table of docs/reliability.md (about 8 minutes)
 	@$(BIN)/python -m tests.chaos.run $(CHAOS_ARGS)
 
 overload: setup ## three times what a model can do, into docs/reliability.md (about 3 minutes)

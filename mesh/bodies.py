@@ -16,11 +16,13 @@ from typing import Final
 from mesh import subjects, wire
 from mesh.bus import ApiError, Bus
 from mesh.claims import CHUNK_BYTES, Claim
-from mesh.errors import CapacityError, ProtocolError
+from mesh.errors import BusError, CapacityError, ProtocolError
 from mesh.streams import is_full, last_message, store
 from mesh.tasks import end
 
 WINDOW: Final = 3
+OUTAGE_S: Final = 15.0
+AGAIN_S: Final = 0.1
 
 
 def chunk_bytes(bus: Bus) -> int:
@@ -72,19 +74,26 @@ async def write(
 
 
 async def get(bus: Bus, claim: Claim, index: int) -> bytes:
-    """Return one chunk.
+    """Return one chunk; asked for again if the broker goes away, as it is there when it is back.
 
     Raises:
         ProtocolError: it is not there (any more).
         BusError: the broker cannot say.
     """
-    subject = subjects.body(claim.id, index)
-    message = await last_message(bus, subjects.BODIES_STREAM, subject)
-    if message is None:
-        raise ProtocolError(
-            f"the body is not there, or no longer: chunk {index + 1} of {claim.chunks} is missing"
-        )
-    return message.data
+    subject, loop = subjects.body(claim.id, index), asyncio.get_running_loop()
+    until_s = loop.time() + OUTAGE_S
+    while True:
+        try:
+            message = await last_message(bus, subjects.BODIES_STREAM, subject)
+        except BusError:
+            if loop.time() > until_s:
+                raise
+            await asyncio.sleep(AGAIN_S)
+            continue
+        if message is None:
+            which = f"chunk {index + 1} of {claim.chunks}"
+            raise ProtocolError(f"the body is not there, or no longer: {which} is missing")
+        return message.data
 
 
 async def pieces(
@@ -110,6 +119,7 @@ async def pieces(
             yield piece
     finally:
         await end(asked)
+        await asyncio.gather(*asked, return_exceptions=True)  # what failed was told by the first
     if size_bytes != claim.size_bytes:
         raise ProtocolError(f"the body has not the {claim.size_bytes} bytes it should have")
 

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final, Literal, Self, TypedDict, Unpack, overload
+from urllib.parse import urlsplit
 
 from mesh.client.answer import Answer
 from mesh.client.job import Job
@@ -76,17 +77,11 @@ class Client:
             raise TypeError(
                 f"unexpected option '{strange[0]}': expected {', '.join(sorted(ACCESS))}"
             )
-        key, retries = access.get("key", ""), access.get("retries", 0)
-        if retries < 0:
-            raise SpecError(f"retries: {retries}: expected a number from 0 on")
         is_http = url.startswith(("http://", "https://"))
-        if is_http and not key:
-            raise SpecError("key: over HTTP one of the endpoint's keys is needed")
-        if key and not is_http:
-            raise SpecError("key: keys are for HTTP; over NATS give user and password")
+        _check(url, access, is_http=is_http)
         way = importlib.import_module(WAYS["http" if is_http else "nats"])
         transport: Transport = await way.connect(url, access)
-        return cls(transport, retries)
+        return cls(transport, access.get("retries", 0))
 
     async def __aenter__(self) -> Self:
         return self
@@ -215,3 +210,22 @@ class Client:
 
         with bar(endpoint, inputs, is_shown=progress) as advance:
             return await map_over(step, inputs, concurrency, advance)
+
+
+def _check(url: str, access: Access, *, is_http: bool) -> None:
+    """Look whether what is given can be used together.
+
+    Raises:
+        SpecError: it cannot.
+    """
+    key, retries = access.get("key", ""), access.get("retries", 0)
+    if retries < 0:
+        raise SpecError(f"retries: {retries}: expected a number from 0 on")
+    if is_http and not urlsplit(url).hostname:
+        raise SpecError(f"url: {url!r}: expected http://host:port")
+    if is_http and not key:
+        raise SpecError("key: over HTTP one of the endpoint's keys is needed")
+    if not (key.isascii() and key.isprintable()):
+        raise SpecError("key: expected printable ASCII characters")
+    if key and not is_http:
+        raise SpecError("key: keys are for HTTP; over NATS give user and password")

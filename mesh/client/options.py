@@ -5,6 +5,8 @@ Ring: values.
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, Literal, TypedDict
@@ -76,6 +78,8 @@ MARKS: Final = {
     "not_before": wire.NOT_BEFORE,
     "webhook": wire.WEBHOOK,
 }
+FRAMING: Final = ("content-length", "transfer-encoding")
+_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 ASK_OPTIONS: Final = frozenset(AskOptions.__annotations__)
 SUBMIT_OPTIONS: Final = frozenset(SubmitOptions.__annotations__)
 
@@ -97,7 +101,7 @@ def ask(endpoint: str, data: Any, options: Mapping[str, Any], known: frozenset[s
         raise TypeError(f"unexpected option '{strange[0]}': expected {', '.join(sorted(known))}")
     refuse_bad_name(endpoint)
     timeout_s = options.get("timeout_s")
-    if timeout_s is not None and timeout_s <= 0:
+    if timeout_s is not None and not 0 < timeout_s < math.inf:
         raise ValueError(f"timeout_s {timeout_s!r}: expected a positive number of seconds")
     headers = dict(options.get("headers") or {})
     if "content-type" not in map(str.lower, headers):
@@ -106,11 +110,24 @@ def ask(endpoint: str, data: Any, options: Mapping[str, Any], known: frozenset[s
         headers[DEPLOYMENT_HEADER] = options["deployment"]
     marks = {MARKS[name]: _text(name, options[name]) for name in MARKS if name in options}
     for name, text in (headers | marks).items():
-        if not (text.isascii() and text.isprintable()):
-            raise ValueError(f"{name}: {text!r}: expected printable ASCII characters")
+        _refuse_bad_header(name, text)
     return Ask(
         endpoint=endpoint, body=encode(data), headers=headers, timeout_s=timeout_s, marks=marks
     )
+
+
+def _refuse_bad_header(name: str, text: Any) -> None:
+    """Refuse what can be no header, and one that the connection writes by itself.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if _NAME.fullmatch(name) is None:
+        raise ValueError(f"header {name!r}: expected letters, digits and !#$%&'*+-.^_`|~")
+    if name.lower() in FRAMING:
+        raise ValueError(f"{name}: it is made of the data")
+    if not (isinstance(text, str) and text.isascii() and text.isprintable()):
+        raise ValueError(f"{name}: {text!r}: expected printable ASCII characters")
 
 
 def _text(name: str, value: Any) -> str:

@@ -5,6 +5,7 @@ python -m tests.chaos.overload --seconds 60 --rate 600
 
 import asyncio
 import contextlib
+import os
 import sys
 import tempfile
 from collections.abc import Callable
@@ -104,6 +105,11 @@ def markdown(title: str, lines: list[Figure]) -> str:
     )
 
 
+def machine() -> str:
+    """How much there is to share, and how busy it has been, with us and whatever else runs."""
+    return f"{os.cpu_count()} cores, load average {os.getloadavg()[1]:.1f} over the last 5 minutes."
+
+
 @click.command()
 @click.option("--seconds", default=60.0, show_default=True, help="Length of each load.")
 @click.option("--rate", default=600.0, show_default=True, help="Requests per second.")
@@ -127,7 +133,7 @@ def main(seconds: float, rate: float, seed: int, keep: Path | None, write: bool)
         Console().print(shown(title, lines))
     if write:
         made = [markdown(title, lines) for title, lines in tables.items()]
-        table.write("\n\n".join([table.head(plan), *made]), begin=BEGIN, end=END)
+        table.write("\n\n".join([f"{table.head(plan)} {machine()}", *made]), begin=BEGIN, end=END)
     if not all(line.is_met for lines in tables.values() for line in lines):
         sys.exit(1)
 

@@ -14,8 +14,8 @@ AWAY = ("503 answer_unknown",)
 KEYED: dict[Kind, float] = {"http": 0.5, "keyed": 0.5}
 LATE = ("408 deadline_exceeded",)
 # What the mesh's own streams may grow to, and one queue of 1 MiB.
-OURS = (*topology.buckets(), topology.artifacts(), *topology.shared_streams())
-RESERVED_BYTES = sum(max(0, one.get("max_bytes", 0)) for one in OURS) + (3 << 19)
+OWN = (*topology.buckets(), topology.artifacts(), *topology.shared_streams())
+RESERVED_BYTES = sum(max(0, one.get("max_bytes", 0)) for one in OWN) + (3 << 19)
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):

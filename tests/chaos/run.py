@@ -59,7 +59,7 @@ def run_row(row: Row, plan: Plan, folder: Path, console: Console) -> Report | No
 @click.command()
 @click.option("--only", default="", help="Rows to run, by comma; default all.")
 @click.option("--seed", default=1, show_default=True, help="The same seed sends the same.")
-@click.option("--seconds", default=10.0, show_default=True, help="Length of the load of a row.")
+@click.option("--seconds", default=5.0, show_default=True, help="Length of the load of a row.")
 @click.option("--rate", default=200.0, show_default=True, help="Requests per second.")
 @click.option("--keep", type=click.Path(path_type=Path), help="Keep logs and state here.")
 def main(only: str, seed: int, seconds: float, rate: float, keep: Path | None) -> None:

@@ -159,27 +159,24 @@ async def open_mesh() -> AsyncIterator[Callable[..., Mesh]]:
 
 
 @pytest.fixture
-async def mesh(nats_url: str, open_mesh) -> Mesh:
+def broker_url(nats_url: str) -> str:
+    """The broker of the mesh: where gateways share a consumer, a test has a server of its own."""
+    return nats_url
+
+
+@pytest.fixture
+async def mesh(broker_url: str, open_mesh) -> Mesh:
     """A mesh with one deployment, blue, that gets all the traffic; nobody works yet."""
-    mesh = await open_mesh(nats_url)
+    mesh = await open_mesh(broker_url)
     await mesh.deploy("blue")
     await mesh.traffic(blue=100)
     return mesh
 
 
 @pytest.fixture
-async def own_mesh(server, open_mesh) -> Mesh:
-    """The same on a server of its own: what is queued is taken by whichever gateway comes first."""
-    mesh = await open_mesh(server.url)
-    await mesh.deploy("blue")
-    await mesh.traffic(blue=100)
-    return mesh
-
-
-@pytest.fixture
-async def producer(mesh: Mesh) -> AsyncIterator[NatsSocket]:
+async def producer(broker_url: str) -> AsyncIterator[NatsSocket]:
     """A producer without any library."""
-    producer = await NatsSocket.open(f"nats://{mesh.bus.url}")
+    producer = await NatsSocket.open(broker_url)
     yield producer
     await producer.close()
 

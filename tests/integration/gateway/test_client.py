@@ -24,9 +24,9 @@ from mesh.errors import (
 
 
 @pytest.fixture
-def mesh(own_mesh):
-    """All gateways share one consumer: a mesh on a server of its own."""
-    return own_mesh
+def broker_url(server):
+    """A server of its own: all gateways of a broker share one consumer."""
+    return server.url
 
 
 @pytest.fixture(params=["nats", "http"])
@@ -171,6 +171,10 @@ async def test_unknown_request_is_raised(mesh, client):
         pytest.param(lambda client: client.invoke("no.name", 1), id="endpoint"),
         pytest.param(lambda client: client.invoke("iris", object()), id="data"),
         pytest.param(lambda client: client.invoke("iris", 1, timeout_s=0), id="timeout"),
+        pytest.param(lambda client: client.invoke("iris", 1, timeout_s=float("nan")), id="nan"),
+        pytest.param(lambda client: client.invoke("iris", 1, timeout_s=float("inf")), id="inf"),
+        pytest.param(lambda client: client.invoke("iris", 1, headers={"a b": "c"}), id="header"),
+        pytest.param(lambda client: client.invoke("iris", 1, headers={"a": 1}), id="value"),
         pytest.param(lambda client: client.result("iris", "a.b"), id="request id"),
     ],
 )
@@ -197,12 +201,19 @@ async def test_mesh_without_a_gateway_is_raised(server):
             await client.invoke("iris", 1)
 
 
-async def test_what_does_not_go_together_is_refused():
+@pytest.mark.parametrize(
+    ("url", "access"),
+    [
+        pytest.param("http://127.0.0.1:1", {}, id="no key"),
+        pytest.param("nats://127.0.0.1:1", {"key": "k"}, id="a key over NATS"),
+        pytest.param("http://127.0.0.1:1", {"key": "a\nb"}, id="a key of two lines"),
+        pytest.param("http://", {"key": "k"}, id="no host"),
+    ],
+)
+async def test_what_does_not_go_together_is_refused(url, access):
     """Keys are for HTTP, and needed there."""
     with pytest.raises(SpecError):
-        await Client.connect("http://127.0.0.1:1")
-    with pytest.raises(SpecError):
-        await Client.connect("nats://127.0.0.1:1", key="k")
+        await Client.connect(url, **access)
 
 
 async def test_what_a_user_may_not_do_is_raised_at_once(nats_server, tmp_path):

@@ -11,9 +11,9 @@ SOON_S = 4.0  # the acknowledgement wait is 10 s
 
 
 @pytest.fixture
-def mesh(own_mesh):
-    """All gateways share one consumer: a mesh on a server of its own."""
-    return own_mesh
+def broker_url(server):
+    """A server of its own: all gateways of a broker share one consumer."""
+    return server.url
 
 
 def hold(message):

@@ -1,5 +1,6 @@
 """Bodies too large for a message, through a gateway: into the broker and out of it in chunks."""
 
+import asyncio
 import hashlib
 import os
 
@@ -65,3 +66,19 @@ async def test_large_answer_is_streamed(mesh):
 
     assert (answer.status, answer.headers["content-length"]) == (200, str(len(body)))
     assert hashlib.sha256(answer.body).digest() == hashlib.sha256(body).digest()
+
+
+async def test_body_is_read_through_an_outage(server, open_mesh):
+    """Whoever reads it waits until the broker is back: it is still there."""
+    mesh = await open_mesh(server.url)
+    body, away = os.urandom(2 * MIB), asyncio.Event()
+    claim = await bodies.write(mesh.bus, "answer-2", body, TTL_S, lambda: None)
+    mesh.bus.on_away(away.set)
+
+    server.kill()
+    await away.wait()
+    reading = asyncio.create_task(bodies.read(mesh.bus, claim))
+    await asyncio.sleep(0)
+    server.start()
+
+    assert await reading == body

@@ -9,9 +9,9 @@ from mesh import jobs, streams, subjects, wire
 
 
 @pytest.fixture
-def mesh(own_mesh):
-    """All gateways share one consumer: a mesh on a server of its own."""
-    return own_mesh
+def broker_url(server):
+    """A server of its own: all gateways of a broker share one consumer."""
+    return server.url
 
 
 async def withdraw(mesh, producer, request_id, **headers):
