@@ -13,9 +13,9 @@ from mesh.errors import (
     NotFoundError,
 )
 from mesh.records import JobRun
-from tests.integration.gateway.test_client import client, finish, mesh
+from tests.integration.gateway.test_client import broker_url, client, finish
 
-__all__ = ["client", "mesh"]
+__all__ = ["broker_url", "client"]
 
 
 async def holds(mesh, number, deployment="blue"):

@@ -7,11 +7,11 @@ import pytest
 from mesh import Client
 from mesh.client import Answer
 from mesh.errors import AnswerUnknownError, BusError, MeshError, NoRespondersError
-from tests.integration.gateway.test_client import client, mesh
+from tests.integration.gateway.test_client import broker_url, client
 from tests.integration.gateway.test_client_jobs import holds
 from tests.stub import echo
 
-__all__ = ["client", "mesh"]
+__all__ = ["broker_url", "client"]
 
 
 async def test_cancelled_caller_cancels_its_request(mesh, client):

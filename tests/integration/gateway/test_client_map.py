@@ -6,11 +6,11 @@ import pytest
 
 from mesh import wire
 from mesh.errors import BackendError, QueueFullError
-from tests.integration.gateway.test_client import client, mesh
+from tests.integration.gateway.test_client import broker_url, client
 from tests.integration.gateway.test_client_jobs import holds
 from tests.stub import echo
 
-__all__ = ["client", "mesh"]
+__all__ = ["broker_url", "client"]
 
 
 def refuse_odd(message):

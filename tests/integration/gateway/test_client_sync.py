@@ -9,10 +9,10 @@ import pytest
 from mesh import Client, SyncClient, jobs, wire
 from mesh.client import Job, SyncJob
 from mesh.errors import NotFoundError, SpecError
-from tests.integration.gateway.test_client import mesh
+from tests.integration.gateway.test_client import broker_url
 from tests.integration.gateway.test_client_jobs import holds
 
-__all__ = ["mesh"]
+__all__ = ["broker_url"]
 
 
 @pytest.fixture(params=["nats", "http"])
