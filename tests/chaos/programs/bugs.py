@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-from gateway.invoke import Invocations
+from gateway.answers import Answers
 from mesh import jobs, streams, subjects, wire
 from workers import consume
 from workers.consume import Consumer
@@ -43,7 +43,7 @@ def drop_an_answer() -> None:
 def answer_twice() -> None:
     """Answer an invocation twice, and store a result a second time, over the first."""
     numbers, answers = itertools.count(1), itertools.count(1)
-    post, keep = Invocations._post, jobs.keep_result
+    send, keep = Answers.send, jobs.keep_result
 
     async def twice(bus: Any, endpoint: str, request_id: str, body: bytes, headers: Any) -> bool:
         is_first = await keep(bus, endpoint, request_id, body, headers)
@@ -51,13 +51,13 @@ def answer_twice() -> None:
             await streams.store(bus, subjects.result(endpoint, request_id), body, headers)
         return is_first
 
-    def post_twice(self: Invocations, *args: Any) -> None:
-        post(self, *args)
+    def send_twice(self: Answers, letter: Any) -> None:
+        send(self, letter)
         if next(answers) == THIS_ONE:
-            post(self, *args)
+            send(self, letter)
 
     jobs.keep_result = twice
-    Invocations._post = post_twice
+    Answers.send = send_twice
 
 
 def run_what_expired() -> None:
