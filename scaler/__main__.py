@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
 
 from mesh import lifecycle
 from mesh.program import program_settings
-from scaler.launchers.process import worker_command
+from scaler.launchers.process import Command, worker_command
 from scaler.service import Scaler
 
 
-def main() -> int:
-    """Run a scaler until it is told to stop."""
+def main(command: Callable[[str | None], Command] = worker_command) -> int:
+    """Run a scaler until it is told to stop.
+
+    Args:
+        command: says, for the file with the settings, how a worker is started.
+    """
     options = lifecycle.arguments("scaler")
 
     async def serve(stop: asyncio.Event) -> int:
@@ -21,7 +26,7 @@ def main() -> int:
         def announce(metrics_url: str) -> None:
             lifecycle.announce(settings, "scaler", metrics_url=metrics_url)
 
-        return await Scaler(settings, worker_command(options.settings), announce).run(stop)
+        return await Scaler(settings, command(options.settings), announce).run(stop)
 
     return lifecycle.run("scaler", serve)
 

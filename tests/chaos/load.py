@@ -275,13 +275,13 @@ class Load:
             answer = await (self._look if kind == "async" else self._read)(request_id, name)
             if answer is not None:
                 return answer
-            await asyncio.sleep(0.05)
         return Unanswered(id=request_id, at_s=time.monotonic(), why="silent")
 
     async def _look(self, request_id: str, name: str) -> Answered | None:
         head = (
             f"GET /endpoints/{self._door.endpoint}/requests/{name} HTTP/1.1\r\n"
-            f"host: localhost\r\nauthorization: Bearer {self._door.key}\r\n\r\n"
+            f"host: localhost\r\nauthorization: Bearer {self._door.key}\r\n"
+            "prefer: wait=2\r\n\r\n"
         )
         try:
             answer = await self._pool.ask(head.encode(), TIMEOUT_S)

@@ -1,16 +1,13 @@
 """`python -m tests.chaos.programs.scaler --settings FILE`: the scaler; workers start by `odd`."""
 
-import asyncio
 import sys
 
-from mesh import lifecycle
-from mesh.program import program_settings
 from mesh.subjects import WorkerAddress
+from scaler.__main__ import main
 from scaler.launchers.process import Command, worker_command
-from scaler.service import Scaler
 
 
-def odd_command(settings_path: str) -> Command:
+def odd_command(settings_path: str | None) -> Command:
     """Return how a worker is started."""
     real = worker_command(settings_path)
 
@@ -21,20 +18,5 @@ def odd_command(settings_path: str) -> Command:
     return command
 
 
-def main() -> int:
-    """Run the scaler until it is told to stop."""
-    options = lifecycle.arguments("scaler")
-
-    async def serve(stop: asyncio.Event) -> int:
-        settings = program_settings(options.settings)
-
-        def announce(metrics_url: str) -> None:
-            lifecycle.announce(settings, "scaler", metrics_url=metrics_url)
-
-        return await Scaler(settings, odd_command(options.settings), announce).run(stop)
-
-    return lifecycle.run("scaler", serve)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(odd_command))
