@@ -19,7 +19,7 @@ done
 
 compile --override "$overrides" pyproject.toml --extra demo --extra dev -o requirements/dev.txt
 compile pyproject.toml -c requirements/dev.txt -o requirements/runtime.txt
-for extra in triton gpu mlflow; do
+for extra in triton gpu mlflow forecast plot; do
   compile pyproject.toml -c requirements/dev.txt --extra "$extra" -o "requirements/$extra.txt"
 done
 for peer in benchmarks/requirements/*.in; do
