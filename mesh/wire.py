@@ -12,6 +12,7 @@ import msgspec
 
 from mesh.clock import NS
 from mesh.figures import GpuFigures, ServiceTime
+from mesh.instances import InstanceState
 
 PROTOCOL_VERSION: Final = 1
 
@@ -55,8 +56,6 @@ ACK: Final = b"+ACK"
 NAK: Final = b"-NAK"
 IN_PROGRESS: Final = b"+WPI"
 
-InstanceState = Literal["starting", "ready", "draining", "failed"]
-
 
 class Wire(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=str.lower, omit_defaults=True
@@ -71,7 +70,8 @@ class WorkerHeartbeat(Wire, frozen=True, kw_only=True):
 
     `slots`: how many requests it runs at once; `held`: how many it has taken from the queue, those
     that run included; `cpu_percent` of one core; `memory_bytes` of supervisor and runners together;
-    `gpu` is None where the instance has none.
+    `gpu` is None where the instance has none. `failed`: how many of its `service.answered` answers
+    were failures of the model. `by_hand`: a person started it, no launcher knows it.
     """
 
     endpoint: str
@@ -90,6 +90,8 @@ class WorkerHeartbeat(Wire, frozen=True, kw_only=True):
     memory_bytes: int = 0
     metrics_url: str = ""
     gpu: GpuFigures | None = None
+    failed: int = 0
+    by_hand: bool = False
 
 
 class GatewayHeartbeat(Wire, frozen=True, kw_only=True):
@@ -116,7 +118,8 @@ class Depth(Wire, frozen=True, kw_only=True):
     """What the scaler leader says of a deployment's queue: messages by lane, and who serves it.
 
     `gateways` is how many send requests to it; `startup_s` how long an instance took to start
-    lately, in seconds, 0 if none was seen to.
+    lately, in seconds, 0 if none was seen to. `serving`: the generation that has been ready as a
+    whole, 0 if none has. `health`: answers, and failures among them, lately, by generation.
     """
 
     endpoint: str
@@ -128,6 +131,8 @@ class Depth(Wire, frozen=True, kw_only=True):
     service: ServiceTime = ServiceTime()
     gateways: int = 0
     startup_s: float = 0.0
+    serving: int = 0
+    health: dict[str, tuple[int, int]] = {}
 
 
 class Cancel(Wire, frozen=True, kw_only=True):

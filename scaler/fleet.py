@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from mesh.figures import ServiceTime
+from mesh.instances import SERVING_STATES
 from mesh.subjects import WorkerAddress
 from mesh.wire import WorkerHeartbeat
 from scaler.launchers import Running
@@ -88,7 +89,9 @@ class Fleet:
 
     def ready(self, endpoint: str, deployment: str, now_s: float) -> list[WorkerHeartbeat]:
         """Those of them that take requests."""
-        return [said for said in self.fresh(endpoint, deployment, now_s) if said.state == "ready"]
+        return [
+            said for said in self.fresh(endpoint, deployment, now_s) if said.state in SERVING_STATES
+        ]
 
     def live(self, now_s: float) -> list[WorkerHeartbeat]:
         """Every instance that spoke within 3 s."""

@@ -11,6 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from mesh import metrics
+from mesh.instances import INSTANCE_STATES
 
 LABELS: Final = ("endpoint", "deployment")
 
@@ -88,7 +89,7 @@ class ScalerCollector(Collector):
 
 def count_states(states: Iterable[str]) -> Counter[str]:
     """Count instances by state, those states included that none is in."""
-    counts = Counter({"starting": 0, "ready": 0, "draining": 0, "failed": 0})
+    counts: Counter[str] = Counter(dict.fromkeys(INSTANCE_STATES, 0))
     counts.update(states)
     return counts
 

@@ -16,11 +16,12 @@ from msgspec.structs import replace
 from mesh import subjects, wire
 from mesh.bus import Bus
 from mesh.records import DeploymentRecord, DeploymentState
+from mesh.scaling.observation import Observation
+from mesh.scaling.policy import Decision, PeakWindow, decide
 from mesh.spec.runtime import ScaleSettings
 from mesh.wire import ScaleDecision
 from scaler.fleet import combined
 from scaler.observe import Observer
-from scaler.policy import Decision, Observation, PeakWindow, decide
 from scaler.queues import Measured
 from scaler.registry import Registry
 from scaler.situation import is_proving, wanted
@@ -141,6 +142,7 @@ class Scaling:
             proving=is_proving(record, state),
             offered_per_s=rates.offered if rates is not None else None,
             refused_per_s=rates.refused if rates is not None else None,
+            at_s=time.time(),
         )
 
     def _forget(self, address: Address) -> None:

@@ -7,10 +7,11 @@ from typing import Literal
 
 import msgspec
 
+from mesh.instances import InstanceState
 from mesh.records import DeploymentRecord, DeploymentState, ProvisioningState
 from scaler.crashes import Crashes
 
-Phase = Literal["starting", "ready", "silent", "failed", "draining", "ending"]
+Phase = Literal[InstanceState, "silent", "ending"]
 
 
 class Instance(msgspec.Struct, frozen=True, kw_only=True):

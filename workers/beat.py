@@ -14,8 +14,9 @@ import psutil
 from mesh import subjects, wire
 from mesh.errors import BusError
 from mesh.figures import GpuFigures, ServiceTime
+from mesh.instances import InstanceState
 from mesh.reason import headline
-from mesh.wire import InstanceState, WorkerHeartbeat
+from mesh.wire import WorkerHeartbeat
 from workers.instance import Instance
 
 log = logging.getLogger("workers.beat")

@@ -14,43 +14,10 @@ from typing import Final
 
 import msgspec
 
+from mesh.scaling.observation import Observation
 from mesh.spec.runtime import ScaleSettings
 
 HOLE_S: Final = 2.0
-
-
-class Observation(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a deployment's load.
-
-    `current`: instances wanted until now. `depth`: requests queued or being worked on, shadows
-    apart; None if it is not known. `active`: requests were taken since the last look. `slots` of
-    one instance. `service_s`: the time a request takes, `cpu_percent` of one core: the mean of the
-    ready instances; None if nobody has told. `proving`: a generation has yet to become ready.
-    `offered_per_s`: requests a second that gateways were asked for, `refused_per_s` those of them
-    that they refused, which are in no queue; None if nobody has told.
-    """
-
-    current: int
-    depth: int | None = 0
-    shadows: int = 0
-    active: bool = False
-    ready: int = 0
-    slots: int = 1
-    service_s: float | None = None
-    cpu_percent: float | None = None
-    proving: bool = False
-    offered_per_s: float | None = None
-    refused_per_s: float | None = None
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether the queue is known and all instances are heard: silence is not idleness."""
-        return self.depth is not None and self.ready >= self.current
-
-    @property
-    def working(self) -> int:
-        """The ready instances, those apart that only stand by while a generation is replaced."""
-        return min(self.ready, self.current)
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):

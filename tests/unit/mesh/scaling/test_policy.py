@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from mesh.scaling.observation import Observation
+from mesh.scaling.policy import PeakWindow, decide
 from mesh.spec.runtime import ScaleSettings
-from scaler.policy import Observation, PeakWindow, decide
 
 STEP_S = 0.25
 SCALE = ScaleSettings(
