@@ -16,9 +16,10 @@ from msgspec.structs import replace
 from mesh import subjects, wire
 from mesh.bus import Bus
 from mesh.records import DeploymentRecord, DeploymentState
+from mesh.scaling.autoscaler import Autoscaler
 from mesh.scaling.observation import Observation
-from mesh.scaling.policy import Decision, PeakWindow, decide
-from mesh.spec.runtime import ScaleSettings
+from mesh.scaling.policy import Decision
+from mesh.spec.scale import ScaleSettings
 from mesh.wire import ScaleDecision
 from scaler.fleet import combined
 from scaler.observe import Observer
@@ -33,13 +34,13 @@ log = logging.getLogger("scaler.scaling")
 class _Track:
     """What is remembered of a deployment from one measurement to the next."""
 
-    def __init__(self) -> None:
-        self.window = PeakWindow()
+    def __init__(self, scale: ScaleSettings) -> None:
+        self.autoscaler = Autoscaler(scale)
         self.taken: int | None = None
         self.service_s: float | None = None
 
     def __repr__(self) -> str:
-        return f"<_Track {self.window!r} taken={self.taken}>"
+        return f"<_Track {self.autoscaler!r} taken={self.taken}>"
 
 
 class Scaling:
@@ -71,9 +72,9 @@ class Scaling:
             self._forget(address)
             return
         state = self._states.get(*address)
-        track = self._tracks.setdefault(address, _Track())
+        track = self._track(address, scale)
         seen = self._observe(stored.record, state, track, measured)
-        decision = decide(scale, seen, track.window, self._clock())
+        decision = track.autoscaler.decide(seen, self._clock())
         if decision.count == seen.current:
             self._due.pop(address, None)
             return
@@ -112,6 +113,13 @@ class Scaling:
         self.changes[(*address, "out" if due.after > due.before else "in")] += 1
         del self._due[address]
         return replace(state, target=due.after, target_reason=due.reason)
+
+    def _track(self, address: Address, scale: ScaleSettings) -> _Track:
+        """What is known of a deployment; other settings begin with other policies."""
+        track = self._tracks.setdefault(address, _Track(scale))
+        if track.autoscaler.scale != scale:
+            track.autoscaler = Autoscaler(scale)
+        return track
 
     def _observe(
         self,
@@ -171,7 +179,7 @@ def _told(
         reason=decision.reason,
         min_instances=scale.min_instances,
         max_instances=scale.max_instances,
-        asked=decision.asked,
+        asked=decision.counts,
         lanes=measured.lanes if measured is not None else {},
         ready=seen.ready,
         slots=seen.slots,

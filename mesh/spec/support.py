@@ -72,7 +72,7 @@ DEPLOYMENT: Final[dict[str, Support]] = {
     "instance_type": Support("accepted", "instances get what the host has"),
     "instance_count": ENFORCED,
     "app_insights_enabled": ACCEPTED,
-    "scale_settings": Support("enforced", "see scaling.md"),
+    "scale_settings": Support("enforced", "see autoscaling.md"),
     "data_collector": ACCEPTED,
     "request_settings.request_timeout_ms": ENFORCED,
     "request_settings.max_concurrent_requests_per_instance": ENFORCED,
