@@ -17,6 +17,7 @@ from mesh.scaling.simulation.service import Service
 
 WINDOW_S: Final = 10.0
 
+
 class Ideal(msgspec.Struct, frozen=True, kw_only=True):
     """The counts, `window_s` seconds each, and what they cost."""
 

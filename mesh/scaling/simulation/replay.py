@@ -80,9 +80,7 @@ class Replay:
         on_progress(end_s)
         return self._outcome(worker_s)
 
-    def _go_on(
-        self, requests: Iterator[Request], coming: Request, until_s: float
-    ) -> Request:
+    def _go_on(self, requests: Iterator[Request], coming: Request, until_s: float) -> Request:
         """Let everything happen that happens before `until_s`; return the next request to come."""
         events = self._events
         while True:
