@@ -18,12 +18,17 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """The deployment at one moment: instances wanted and ready, requests queued or running."""
+    """The deployment at one moment: instances wanted and ready, requests queued or running.
+
+    `offered_per_s` came and `wait_s` was waited, on average, since the moment before.
+    """
 
     at_s: float
     wanted: int
     ready: int
     depth: int
+    offered_per_s: float
+    wait_s: float
 
 
 class Waits(msgspec.Struct, frozen=True, kw_only=True):

@@ -54,6 +54,7 @@ class Replay:
         self._waits = array("d")
         self._changes: list[Change] = []
         self._samples: list[Sample] = []
+        self._sampled = 0.0, 0, 0  # when, and what had come and begun by then
         for _ in range(question.begin_with):
             self._fleet.note_ready(self._fleet.launch(0.0), 0.0)
 
@@ -155,8 +156,19 @@ class Replay:
             self._plan(now_s + self._service.draw_warmup_s(self._rng), instance)
 
     def _sample(self, now_s: float) -> None:
-        depth = len(self._queue) + self._running
-        self._samples.append(Sample(now_s, self._wanted, self._fleet.ready, depth))
+        since_s, offered, begun = self._sampled
+        self._sampled = now_s, self._offered, len(self._waits)
+        waits = self._waits[begun:]
+        self._samples.append(
+            Sample(
+                at_s=now_s,
+                wanted=self._wanted,
+                ready=self._fleet.ready,
+                depth=len(self._queue) + self._running,
+                offered_per_s=(self._offered - offered) / (now_s - since_s) if now_s else 0.0,
+                wait_s=sum(waits) / len(waits) if waits else 0.0,
+            )
+        )
 
     def _finish(self) -> None:
         """Nothing comes any more: answer what waits, with the instances that there are."""
