@@ -85,8 +85,8 @@ def _counts(panel: Any, times: list[float], outcome: Outcome, ideal: Ideal) -> N
     wanted = [sample.wanted for sample in outcome.samples]
     ready = [sample.ready for sample in outcome.samples]
     panel.step(windows, ideal.counts, where="post", linewidth=0.8, color="tab:gray", label="ideal")
-    panel.step(times, ready, where="post", linewidth=0.8, color="tab:orange", label="ready")
-    panel.step(times, wanted, where="post", linewidth=1.2, color="tab:blue", label="wanted")
+    panel.step(times, wanted, where="post", linewidth=1.8, color="tab:blue", label="wanted")
+    panel.step(times, ready, where="post", linewidth=0.7, color="tab:orange", label="ready")
     panel.set_ylabel("instances")
     panel.legend(loc="upper left")
 
