@@ -10,6 +10,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Set
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -29,6 +30,8 @@ from scaler.situation import is_proving, wanted
 from scaler.states import Address, States
 
 log = logging.getLogger("scaler.scaling")
+
+Source = Callable[[DeploymentRecord, float], dict[str, Any]]  # the start-up time in seconds
 
 
 class _Track:
@@ -55,6 +58,7 @@ class Scaling:
         self._tracks: dict[Address, _Track] = {}
         self._due: dict[Address, ScaleDecision] = {}
         self._on_news: list[Callable[[], None]] = []
+        self._sources: list[Source] = []
         self.changes: Counter[tuple[str, str, str]] = Counter()
 
     def __repr__(self) -> str:
@@ -63,6 +67,10 @@ class Scaling:
     def on_news(self, callback: Callable[[], None]) -> None:
         """Call `callback` when a change is due."""
         self._on_news.append(callback)
+
+    def add_source(self, source: Source) -> None:
+        """Ask `source` at each look for further fields of the `Observation`."""
+        self._sources.append(source)
 
     def note_measured(self, address: Address, measured: Measured | None) -> None:
         """Decide anew for a deployment; `measured` is None if its queue could not be seen."""
@@ -138,6 +146,10 @@ class Scaling:
             active = track.taken is not None and measured.taken != track.taken
             track.taken = measured.taken
         rates = self._observer.offered.rates(spec.endpoint_name, spec.name, now_s)
+        lanes = measured.lanes if measured is not None else None
+        heard = self._observer.signals(spec.endpoint_name, spec.name, lanes)
+        for source in self._sources:
+            heard |= source(record, heard["startup_s"])
         return Observation(
             current=_target(record, state),
             depth=measured.depth if measured is not None else None,
@@ -151,6 +163,7 @@ class Scaling:
             offered_per_s=rates.offered if rates is not None else None,
             refused_per_s=rates.refused if rates is not None else None,
             at_s=time.time(),
+            **heard,
         )
 
     def _forget(self, address: Address) -> None:
@@ -187,4 +200,5 @@ def _told(
         cpu_percent=seen.cpu_percent,
         offered_per_s=seen.offered_per_s,
         refused_per_s=seen.refused_per_s,
+        seen=seen,
     )
