@@ -172,11 +172,16 @@ class InstanceView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ScalingView(msgspec.Struct, frozen=True, kw_only=True):
-    """How a deployment's count follows its load: the bounds, and why it is what it is now."""
+    """How a deployment's count follows its load: the bounds, and why it is what it is now.
+
+    `seen`: the load at the last look; `notes`: why some of it is not known.
+    """
 
     min_instances: int
     max_instances: int
     reason: str = ""
+    seen: Observation | None = None
+    notes: list[str] = []
 
 
 class DeploymentView(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Set
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec.structs import replace
 
@@ -31,7 +31,17 @@ from scaler.states import Address, States
 
 log = logging.getLogger("scaler.scaling")
 
-Source = Callable[[DeploymentRecord, float], dict[str, Any]]  # the start-up time in seconds
+
+class Source(Protocol):
+    """Where an `Observation` has further fields from."""
+
+    def fields(self, record: DeploymentRecord, startup_s: float) -> dict[str, Any]:
+        """Return what is known, at once; `startup_s`: how long the last start took."""
+        ...
+
+    def notes(self, record: DeploymentRecord) -> list[str]:
+        """Return why something is not known."""
+        ...
 
 
 class _Track:
@@ -41,6 +51,7 @@ class _Track:
         self.autoscaler = Autoscaler(scale)
         self.taken: int | None = None
         self.service_s: float | None = None
+        self.seen: Observation | None = None
 
     def __repr__(self) -> str:
         return f"<_Track {self.autoscaler!r} taken={self.taken}>"
@@ -72,6 +83,15 @@ class Scaling:
         """Ask `source` at each look for further fields of the `Observation`."""
         self._sources.append(source)
 
+    def seen(self, endpoint: str, deployment: str) -> Observation | None:
+        """What was seen of a deployment last; None if it does not scale by itself."""
+        track = self._tracks.get((endpoint, deployment))
+        return track.seen if track is not None else None
+
+    def notes(self, record: DeploymentRecord) -> list[str]:
+        """Why something is not known by which a deployment scales."""
+        return [note for source in self._sources for note in source.notes(record)]
+
     def note_measured(self, address: Address, measured: Measured | None) -> None:
         """Decide anew for a deployment; `measured` is None if its queue could not be seen."""
         stored = self._registry.deployment(*address)
@@ -81,7 +101,7 @@ class Scaling:
             return
         state = self._states.get(*address)
         track = self._track(address, scale)
-        seen = self._observe(stored.record, state, track, measured)
+        seen = track.seen = self._observe(stored.record, state, track, measured)
         decision = track.autoscaler.decide(seen, self._clock())
         if decision.count == seen.current:
             self._due.pop(address, None)
@@ -149,7 +169,7 @@ class Scaling:
         lanes = measured.lanes if measured is not None else None
         heard = self._observer.signals(spec.endpoint_name, spec.name, lanes)
         for source in self._sources:
-            heard |= source(record, heard["startup_s"])
+            heard |= source.fields(record, heard["startup_s"])
         return Observation(
             current=_target(record, state),
             depth=measured.depth if measured is not None else None,

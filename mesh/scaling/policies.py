@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mesh.scaling.forecast import Forecast
 from mesh.scaling.policy import Policy
+from mesh.scaling.queries import Query
 from mesh.scaling.targets import Demand, Messages, Refusals, Resource, Shadows, Utilization, Wait
-from mesh.spec.scale import ScaleSettings
+from mesh.spec.scale import DEFAULT_UTILIZATION, ScaleSettings
 
 
 def policies_of(scale: ScaleSettings) -> tuple[Policy, ...]:
@@ -24,6 +26,9 @@ def policies_of(scale: ScaleSettings) -> tuple[Policy, ...]:
         policies.append(Messages(scale.target_messages_per_instance, delay_s))
     if scale.target_wait_ms is not None:
         policies.append(Wait(scale.target_wait_ms, delay_s))
+    policies += [Query(query, delay_s) for query in scale.queries]
+    if scale.forecast is not None and scale.forecast.mode == "enabled":
+        policies.append(Forecast(percent or DEFAULT_UTILIZATION, delay_s))
     return tuple(policies)
 
 

@@ -6,6 +6,9 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
+from mesh.spec.forecast import ForecastSettings
+from mesh.spec.queries import QuerySettings
+
 DEFAULT_UTILIZATION: Final = 70
 SCALE_IN_POLLS: Final = 20
 
@@ -65,6 +68,14 @@ class ScaleSettings(
             "20 times `polling_interval` by default (not of Azure)."
         ),
     ] = None
+    queries: Annotated[
+        list[QuerySettings],
+        Meta(max_length=10, description="Values of a Prometheus to scale by (not of Azure)."),
+    ] = []
+    forecast: Annotated[
+        ForecastSettings | None,
+        Meta(description="A floor learned from the last weeks' demand (not of Azure)."),
+    ] = None
 
     @property
     def utilization_percentage(self) -> int | None:
@@ -76,6 +87,7 @@ class ScaleSettings(
             self.target_memory_percentage,
             self.target_gpu_percentage,
             self.target_gpu_memory_percentage,
+            *self.queries,
         )
         if self.target_utilization_percentage is None and not any(others):
             return DEFAULT_UTILIZATION
