@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mesh.scaling.forecast import Forecast
 from mesh.scaling.policy import Policy
 from mesh.scaling.profiles import Profiles
+from mesh.scaling.queries import Query
 from mesh.scaling.schedules import Schedules
 from mesh.scaling.targets import Demand, Messages, Refusals, Resource, Shadows, Utilization, Wait
-from mesh.spec.scale import ScaleSettings
+from mesh.spec.scale import DEFAULT_UTILIZATION, ScaleSettings
 
 
 def policies_of(scale: ScaleSettings) -> tuple[Policy, ...]:
@@ -30,6 +32,9 @@ def policies_of(scale: ScaleSettings) -> tuple[Policy, ...]:
         policies.append(Profiles(scale.profiles))
     if scale.schedules:
         policies.append(Schedules(scale.schedules))
+    policies += [Query(query, delay_s) for query in scale.queries]
+    if scale.forecast is not None and scale.forecast.mode == "enabled":
+        policies.append(Forecast(percent or DEFAULT_UTILIZATION, delay_s))
     return tuple(policies)
 
 

@@ -17,6 +17,7 @@ from mesh.spec.check import range_text
 from mesh.spec.deployment import MAX_WORKERS, WORKER_COUNT, DeploymentSpec, is_worker_count
 from mesh.spec.profile_rules import profile_violations
 from mesh.spec.quantity import quantity
+from mesh.spec.query_rules import query_violations
 from mesh.spec.runtime import ResourceAmounts
 from mesh.spec.schedule_rules import schedule_violations
 from mesh.spec.triton_rules import triton_violations
@@ -142,6 +143,7 @@ def _scaling(spec: DeploymentSpec) -> Iterator[Violation]:
             rule = "has no effect unless scale_settings.type is target_utilization"
             yield Violation(("scale_settings", key), value, rule)
         return
+    yield from query_violations(scale.queries)
     if scale.min_instances > scale.max_instances:
         rule = f"must be at most max_instances, {scale.max_instances}"
         yield Violation(("scale_settings", "min_instances"), scale.min_instances, rule)

@@ -6,7 +6,9 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
+from mesh.spec.forecast import ForecastSettings
 from mesh.spec.profiles import Profile
+from mesh.spec.queries import QuerySettings
 from mesh.spec.schedules import Schedule
 
 DEFAULT_UTILIZATION: Final = 70
@@ -75,6 +77,14 @@ class ScaleSettings(
     schedules: Annotated[
         list[Schedule], Meta(description="At least so many instances by time (not of Azure).")
     ] = []
+    queries: Annotated[
+        list[QuerySettings],
+        Meta(max_length=10, description="Values of a Prometheus to scale by (not of Azure)."),
+    ] = []
+    forecast: Annotated[
+        ForecastSettings | None,
+        Meta(description="A floor learned from the last weeks' demand (not of Azure)."),
+    ] = None
 
     @property
     def utilization_percentage(self) -> int | None:
@@ -88,6 +98,7 @@ class ScaleSettings(
             self.target_gpu_memory_percentage,
             self.profiles,
             self.schedules,
+            *self.queries,
         )
         if self.target_utilization_percentage is None and not any(others):
             return DEFAULT_UTILIZATION
