@@ -7,6 +7,7 @@ second, and an instance at once when it becomes ready or drains. Ring: decisions
 from __future__ import annotations
 
 from collections import deque
+from statistics import fmean
 from typing import Final, NamedTuple
 
 from mesh.scaling.observation import Observation
@@ -44,6 +45,7 @@ class Senses:
         self._told: deque[Counts] = deque()
         self._latencies: deque[tuple[float, float]] = deque()
         self._percentiles: dict[int, float] = {}
+        self._mean_s: float | None = None
         self._service_s: float | None = None
         self._run_s = 0.0
 
@@ -104,6 +106,7 @@ class Senses:
             requests_per_s=answered / seconds if seconds else None,
             latency_s=self._percentiles,
             startup_s=self._fleet.startup_s,
+            latency_mean_s=self._mean_s,
         )
 
     def _hear(self, now_s: float) -> list[Instance]:
@@ -128,6 +131,7 @@ class Senses:
         while self._latencies and self._latencies[0][0] < counts.at_s - SPAN_S:
             self._latencies.popleft()
         ordered = sorted(latency_s for _, latency_s in self._latencies)
+        self._mean_s = fmean(ordered) if ordered else None
         last = len(ordered) - 1
         self._percentiles = {
             percent: ordered[round(last * percent / 100)] for percent in PERCENTILES if ordered
