@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mesh.scaling.policy import Policy
+from mesh.scaling.profiles import Profiles
+from mesh.scaling.schedules import Schedules
 from mesh.scaling.targets import Demand, Messages, Refusals, Resource, Shadows, Utilization, Wait
 from mesh.spec.scale import ScaleSettings
 
@@ -24,6 +26,10 @@ def policies_of(scale: ScaleSettings) -> tuple[Policy, ...]:
         policies.append(Messages(scale.target_messages_per_instance, delay_s))
     if scale.target_wait_ms is not None:
         policies.append(Wait(scale.target_wait_ms, delay_s))
+    if scale.profiles:
+        policies.append(Profiles(scale.profiles))
+    if scale.schedules:
+        policies.append(Schedules(scale.schedules))
     return tuple(policies)
 
 

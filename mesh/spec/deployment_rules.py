@@ -15,8 +15,10 @@ import msgspec
 from mesh.gpus import VISIBLE
 from mesh.spec.check import range_text
 from mesh.spec.deployment import MAX_WORKERS, WORKER_COUNT, DeploymentSpec, is_worker_count
+from mesh.spec.profile_rules import profile_violations
 from mesh.spec.quantity import quantity
 from mesh.spec.runtime import ResourceAmounts
+from mesh.spec.schedule_rules import schedule_violations
 from mesh.spec.triton_rules import triton_violations
 from mesh.spec.violation import MISSING, Violation
 from mesh.subjects import NAME_RULE, is_name
@@ -146,6 +148,8 @@ def _scaling(spec: DeploymentSpec) -> Iterator[Violation]:
     if spec.kind == "managed" and scale.max_instances > MAX_MANAGED_INSTANCES:
         rule = range_text(1, MAX_MANAGED_INSTANCES)
         yield Violation(("scale_settings", "max_instances"), scale.max_instances, rule)
+    yield from profile_violations(scale)
+    yield from schedule_violations(scale)
 
 
 def _retry(spec: DeploymentSpec) -> Iterator[Violation]:

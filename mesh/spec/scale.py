@@ -6,6 +6,9 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
+from mesh.spec.profiles import Profile
+from mesh.spec.schedules import Schedule
+
 DEFAULT_UTILIZATION: Final = 70
 SCALE_IN_POLLS: Final = 20
 
@@ -65,6 +68,13 @@ class ScaleSettings(
             "20 times `polling_interval` by default (not of Azure)."
         ),
     ] = None
+    profiles: Annotated[
+        list[Profile],
+        Meta(description="Bounds and rules by time, as of Azure Monitor; at most 20."),
+    ] = []
+    schedules: Annotated[
+        list[Schedule], Meta(description="At least so many instances by time (not of Azure).")
+    ] = []
 
     @property
     def utilization_percentage(self) -> int | None:
@@ -76,6 +86,8 @@ class ScaleSettings(
             self.target_memory_percentage,
             self.target_gpu_percentage,
             self.target_gpu_memory_percentage,
+            self.profiles,
+            self.schedules,
         )
         if self.target_utilization_percentage is None and not any(others):
             return DEFAULT_UTILIZATION
