@@ -79,12 +79,12 @@ def test_arrivals_come_at_the_rate_of_their_step():
 
 
 def test_part_is_a_span_gone_through_faster():
-    """The rates stay, the times shrink."""
+    """The rates are a share of what they were, the times shrink."""
     trace = read(f"{HEAD}0,1\n10,2\n20,3\n30,4\n")
 
-    part = trace.part(5, 20, speed=2)
+    part = trace.part(5, 20, speed=2, share=10)
 
-    assert part.steps == (Step(0.0, 1.0), Step(2.5, 2.0), Step(7.5, 3.0))
+    assert part.steps == (Step(0.0, 10.0), Step(2.5, 20.0), Step(7.5, 30.0))
     assert part.end_s == 10
 
 
