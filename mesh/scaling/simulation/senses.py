@@ -7,7 +7,6 @@ second, and an instance at once when it becomes ready or drains. Ring: decisions
 from __future__ import annotations
 
 from collections import deque
-from statistics import fmean
 from typing import Final, NamedTuple
 
 from mesh.scaling.observation import Observation
@@ -45,7 +44,7 @@ class Senses:
         self._told: deque[Counts] = deque()
         self._latencies: deque[tuple[float, float]] = deque()
         self._percentiles: dict[int, float] = {}
-        self._mean_s: float | None = None
+        self._latency_s: float | None = None
         self._service_s: float | None = None
         self._run_s = 0.0
 
@@ -105,8 +104,8 @@ class Senses:
             wait_s=self.wait_s(queued + running),
             requests_per_s=answered / seconds if seconds else None,
             latency_s=self._percentiles,
+            latency_mean_s=self._latency_s,
             startup_s=self._fleet.startup_s,
-            latency_mean_s=self._mean_s,
         )
 
     def _hear(self, now_s: float) -> list[Instance]:
@@ -131,8 +130,8 @@ class Senses:
         while self._latencies and self._latencies[0][0] < counts.at_s - SPAN_S:
             self._latencies.popleft()
         ordered = sorted(latency_s for _, latency_s in self._latencies)
-        self._mean_s = fmean(ordered) if ordered else None
         last = len(ordered) - 1
+        self._latency_s = sum(ordered) / len(ordered) if ordered else None
         self._percentiles = {
             percent: ordered[round(last * percent / 100)] for percent in PERCENTILES if ordered
         }
