@@ -17,6 +17,7 @@ from mesh.spec.check import range_text
 from mesh.spec.deployment import MAX_WORKERS, WORKER_COUNT, DeploymentSpec, is_worker_count
 from mesh.spec.quantity import quantity
 from mesh.spec.runtime import ResourceAmounts
+from mesh.spec.scale import WaitSettings
 from mesh.spec.triton_rules import triton_violations
 from mesh.spec.violation import MISSING, Violation
 from mesh.subjects import NAME_RULE, is_name
@@ -140,6 +141,9 @@ def _scaling(spec: DeploymentSpec) -> Iterator[Violation]:
             rule = "has no effect unless scale_settings.type is target_utilization"
             yield Violation(("scale_settings", key), value, rule)
         return
+    if scale.wait != WaitSettings() and scale.target_wait_ms is None:
+        rule = "has no effect without scale_settings.target_wait_ms"
+        yield Violation(("scale_settings", "wait"), msgspec.to_builtins(scale.wait), rule)
     if scale.min_instances > scale.max_instances:
         rule = f"must be at most max_instances, {scale.max_instances}"
         yield Violation(("scale_settings", "min_instances"), scale.min_instances, rule)
