@@ -19,6 +19,7 @@ from mesh.spec.profile_rules import profile_violations
 from mesh.spec.quantity import quantity
 from mesh.spec.query_rules import query_violations
 from mesh.spec.runtime import ResourceAmounts
+from mesh.spec.scale import WaitSettings
 from mesh.spec.schedule_rules import schedule_violations
 from mesh.spec.triton_rules import triton_violations
 from mesh.spec.violation import MISSING, Violation
@@ -144,6 +145,9 @@ def _scaling(spec: DeploymentSpec) -> Iterator[Violation]:
             yield Violation(("scale_settings", key), value, rule)
         return
     yield from query_violations(scale.queries)
+    if scale.wait != WaitSettings() and scale.target_wait_ms is None:
+        rule = "has no effect without scale_settings.target_wait_ms"
+        yield Violation(("scale_settings", "wait"), msgspec.to_builtins(scale.wait), rule)
     if scale.min_instances > scale.max_instances:
         rule = f"must be at most max_instances, {scale.max_instances}"
         yield Violation(("scale_settings", "min_instances"), scale.min_instances, rule)

@@ -15,6 +15,31 @@ DEFAULT_UTILIZATION: Final = 70
 SCALE_IN_POLLS: Final = 20
 
 
+class WaitSettings(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """How the target of a wait is held."""
+
+    stable_window_s: Annotated[
+        float, Meta(ge=1, description="Seconds over which the usual load is measured.")
+    ] = 60.0
+    panic_window_s: Annotated[
+        float, Meta(ge=1, description="Seconds over which a sudden load is measured.")
+    ] = 6.0
+    panic_percentage: Annotated[
+        int,
+        Meta(ge=100, description="A sudden load of so much of the usual one is a panic."),
+    ] = 200
+    burst_percentage: Annotated[
+        int,
+        Meta(ge=0, description="Load that may come on top while instances start, in percent."),
+    ] = 60
+    late_percentage: Annotated[
+        float,
+        Meta(gt=0, le=50, description="Requests of a steady load that may wait longer."),
+    ] = 1.0
+
+
 class ScaleSettings(
     Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
@@ -41,8 +66,11 @@ class ScaleSettings(
     ] = 1
     target_wait_ms: Annotated[
         Annotated[int, Meta(ge=1)] | None,
-        Meta(description="Milliseconds the last request in the queue may wait (not of Azure)."),
+        Meta(description="Milliseconds that hardly a request waits longer than (not of Azure)."),
     ] = None
+    wait: Annotated[
+        WaitSettings, Meta(description="How `target_wait_ms` is held (not of Azure).")
+    ] = WaitSettings()
     target_messages_per_instance: Annotated[
         Annotated[int, Meta(ge=1)] | None,
         Meta(description="Requests queued or running per instance (not of Azure)."),
