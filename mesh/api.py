@@ -174,7 +174,8 @@ class InstanceView(msgspec.Struct, frozen=True, kw_only=True):
 class ScalingView(msgspec.Struct, frozen=True, kw_only=True):
     """How a deployment's count follows its load: the bounds, and why it is what it is now.
 
-    `seen`: the load at the last look; `notes`: why some of it is not known.
+    `seen`: the load at the last look; `notes`: why some of it is not known. `profile`: which one
+    applies, and what keeps its rules from changing the count.
     """
 
     min_instances: int
@@ -182,6 +183,7 @@ class ScalingView(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     seen: Observation | None = None
     notes: list[str] = []
+    profile: str = ""
 
 
 class DeploymentView(msgspec.Struct, frozen=True, kw_only=True):

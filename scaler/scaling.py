@@ -18,6 +18,7 @@ from mesh import subjects, wire
 from mesh.bus import Bus
 from mesh.records import DeploymentRecord, DeploymentState
 from mesh.scaling.autoscaler import Autoscaler
+from mesh.scaling.bounds import Bounds, BoundsByTime
 from mesh.scaling.observation import Observation
 from mesh.scaling.policy import Decision
 from mesh.spec.scale import ScaleSettings
@@ -92,6 +93,16 @@ class Scaling:
         """Why something is not known by which a deployment scales."""
         return [note for source in self._sources for note in source.notes(record)]
 
+    def bounds(self, record: DeploymentRecord) -> Bounds | None:
+        """Between which counts a deployment may be now; None if it does not scale by itself."""
+        scale = record.spec.autoscale
+        return BoundsByTime(scale).at(time.time()) if scale is not None else None
+
+    def profile(self, endpoint: str, deployment: str) -> str:
+        """Which profile of a deployment applies; empty if it has none."""
+        track = self._tracks.get((endpoint, deployment))
+        return track.autoscaler.profile(self._clock()) if track is not None else ""
+
     def note_measured(self, address: Address, measured: Measured | None) -> None:
         """Decide anew for a deployment; `measured` is None if its queue could not be seen."""
         stored = self._registry.deployment(*address)
@@ -106,7 +117,7 @@ class Scaling:
         if decision.count == seen.current:
             self._due.pop(address, None)
             return
-        self._due[address] = _told(stored.record, scale, seen, decision, measured)
+        self._due[address] = _told(stored.record, track.autoscaler.bounds, seen, decision, measured)
         for callback in self._on_news:
             callback()
 
@@ -198,7 +209,7 @@ def _target(record: DeploymentRecord, state: DeploymentState) -> int:
 
 def _told(
     record: DeploymentRecord,
-    scale: ScaleSettings,
+    bounds: Bounds,
     seen: Observation,
     decision: Decision,
     measured: Measured | None,
@@ -210,8 +221,8 @@ def _told(
         before=seen.current,
         after=decision.count,
         reason=decision.reason,
-        min_instances=scale.min_instances,
-        max_instances=scale.max_instances,
+        min_instances=bounds.least,
+        max_instances=bounds.most,
         asked=decision.counts,
         lanes=measured.lanes if measured is not None else {},
         ready=seen.ready,

@@ -92,6 +92,7 @@ def deployment_details(view: DeploymentView) -> RenderableType:
             ("Generation", f"{view.generation}{serving}"),
             ("Instances", f"{ready_count(view)} of {view.instance_count} ready"),
             ("Scaling", scaling_text(view.scaling)),
+            ("Profile", view.scaling.profile if view.scaling else ""),
             ("Signals", signals_text(view.scaling.seen) if view.scaling else ""),
             ("Not known", "\n".join(view.scaling.notes) if view.scaling else ""),
             ("Traffic", f"{view.traffic}%"),

@@ -35,7 +35,10 @@ class Reading(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """Another count and why; `cooldown_s` of the rule that fired, 0 if none did."""
+    """A count and why: another one, or the same where a rule fired and nothing came of it.
+
+    `cooldown_s` of the rule that changed it, 0 if none did.
+    """
 
     count: int
     why: str
@@ -97,7 +100,7 @@ def _scale_in(readings: Sequence[Reading], current: int, capacity: Capacity) -> 
         if not any(_would_fire(one, current, count) for one in readings):
             kept = f" to {count} lest it flaps," if count > target else ""
             return Verdict(count, reading.text + kept, cooldown_s)
-    return None
+    return Verdict(current, f"{reading.text} put off lest it flaps") if target < current else None
 
 
 def _voting(readings: Sequence[Reading]) -> Iterator[Reading]:

@@ -219,6 +219,32 @@ def test_the_profile_of_the_time_has_the_say():
     assert after[0] == 4
 
 
+def status(fleet):
+    """What is said of the profile now."""
+    return fleet.autoscaler.profile(fleet.now_s)
+
+
+def test_the_status_says_what_keeps_the_rules():
+    """Nothing, metrics that cannot be read, a cooldown, or that it would flap."""
+    plain = Fleet(settings(profile(OUT, IN)), 2)
+    plain.look(cpu_percent=40.0)
+    blind = Fleet(settings(profile(OUT, IN)), 2)
+    blind.run(3)
+    cooling = Fleet(settings(profile(OUT, IN)), 2)
+    cooling.run(2, 2 * 90)
+    narrow = rule("CpuUtilizationPercentage < 65 avg 5m", "in 1")
+    flapping = Fleet(settings(profile(OUT, narrow)), 2)
+    flapping.run(10, 2 * 60)
+
+    usual = "usual, 1 to 10 instances"
+    assert status(plain) == usual
+    assert status(blind) == f"{usual}; CpuUtilizationPercentage cannot be read"
+    assert status(cooling).startswith(f"{usual}; cooling down for 2")
+    assert status(flapping) == (
+        f"{usual}; CpuUtilizationPercentage is 60 (< 65 avg 5m), in 1, put off lest it flaps"
+    )
+
+
 def test_zero_is_a_count_like_others():
     """With a metric that can be read without instances, rules go to zero and back."""
     scale = settings(

@@ -27,7 +27,7 @@ def outcome(rules, values, current, *, least=1, most=50, default=1, may_shrink=T
 def count(*arguments, **named):
     """The count alone; None if nothing changes."""
     found = outcome(*arguments, **named)
-    return None if found is None else found.count
+    return None if found is None or found.count == arguments[2] else found.count
 
 
 def cpu(value, memory=None):
@@ -116,6 +116,19 @@ def test_what_would_scale_out_again_is_put_off(low, high, total, current, expect
     ]
 
     assert count(rules, cpu(total / current), current) == expected
+
+
+def test_what_is_put_off_says_so():
+    """It is no change and starts no cooldown."""
+    rules = [
+        rule("CpuUtilizationPercentage > 50 avg 5m", "out 1"),
+        rule("CpuUtilizationPercentage < 30 avg 5m", "in 1"),
+    ]
+
+    found = outcome(rules, cpu(28), 2)
+
+    said = "CpuUtilizationPercentage is 28 (< 30 avg 5m), in 1, put off lest it flaps"
+    assert (found.count, found.why, found.cooldown_s) == (2, said, 0)
 
 
 def test_less_is_taken_away_if_all_of_it_would_flap():
