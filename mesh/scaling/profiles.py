@@ -51,7 +51,7 @@ class Profiles:
             self._shrink_s = now_s + self._longest_cooldown_s()
         profile = self._profile = self._timetable.at(seen.at_s)
         if profile is None or not profile.rules:
-            self._count = None
+            self._count, self._note = None, ""
             if profile is not None:
                 why = f"profile {profile.name} has no rules, its default,"
                 yield Asked(TARGET, profile.capacity.default, why)

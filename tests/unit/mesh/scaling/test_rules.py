@@ -91,6 +91,15 @@ def test_in_goes_by_as_little_as_possible(deeds, current, expected):
     assert count(rules, cpu(1), current) == expected
 
 
+@pytest.mark.parametrize("deed", ["out 1", "to 60"])
+def test_nothing_goes_while_a_rule_to_scale_out_fires(deed):
+    """At the max it brings no more, and is still a reason against fewer."""
+    high = rule("CpuMemoryUtilizationPercentage > 75 avg 5m", deed)
+
+    assert outcome([high, CPU_IN], cpu(5, 80), 50) is None
+    assert count([high, CPU_IN], cpu(5, 70), 50) == 49
+
+
 def test_a_rule_to_a_number_keeps_no_other_from_scaling_in():
     """It has a say only when it fires: whether it goes up or down depends on the count."""
     fixed = rule("CpuMemoryUtilizationPercentage > 90 avg 5m", "to 3")
