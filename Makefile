@@ -95,8 +95,9 @@ bench-compare: setup ## this tree against BASE=<commit>, interleaved
 	@scripts/need-wrk.sh
 	@$(BIN)/python -m benchmarks.compare --base "$(BASE)" $(BENCH_ARGS)
 
-bench-scaling: setup ## our scaling policy beside others' on the shipped traces, into docs/autoscaling.md
-	@$(BIN)/python -m benchmarks.scaling.run $(BENCH_ARGS)
+bench-scaling: setup ## our scaling policy beside others', and the simulator beside a real minute
+	@$(BIN)/python -m benchmarks.scaling.run
+	@$(BIN)/python -m benchmarks.scaling.reality
 
 containers: setup ## build the images, bring a mesh up with compose, invoke a model, take it down
 	@scripts/containers.sh

@@ -11,8 +11,12 @@ import msgspec
 from benchmarks.scaling.kpa import Kpa
 from benchmarks.scaling.plan import MAX_INSTANCES, MIN_INSTANCES
 from mesh.scaling.autoscaler import Autoscaler
+from mesh.scaling.observation import Observation
+from mesh.scaling.policy import Decision
+from mesh.scaling.profiles import Profiles
 from mesh.scaling.simulation.replay import Decider
 from mesh.spec.load import load_scaling
+from mesh.spec.scale import ScaleSettings
 
 POLICIES: Final = Path(__file__).parent / "policies"
 
@@ -25,8 +29,23 @@ class Contender(msgspec.Struct, frozen=True, kw_only=True):
     make: Callable[[], Decider]
 
 
-def of_file(name: str) -> Decider:
-    """Make the policy of one of the files.
+class Rules:
+    """Azure Monitor's rules and nothing beside them: what the mesh adds to them is left out."""
+
+    def __init__(self, scale: ScaleSettings) -> None:
+        self._profiles = Profiles(scale.profiles)
+
+    def __repr__(self) -> str:
+        return f"<Rules {self._profiles!r}>"
+
+    def decide(self, seen: Observation, now_s: float) -> Decision:
+        """Return how many instances there should be from now on."""
+        asked = next(iter(self._profiles.ask(seen, now_s)))
+        return Decision(count=asked.count, reason=asked.why)
+
+
+def settings_of(name: str) -> ScaleSettings:
+    """Load one of the policies.
 
     Raises:
         ValueError: its bounds are not those of the others.
@@ -37,12 +56,19 @@ def of_file(name: str) -> Decider:
         MAX_INSTANCES,
     ):
         raise ValueError(f"{name}: must scale from {MIN_INSTANCES} to {MAX_INSTANCES} instances")
-    return Autoscaler(scale)
+    return scale
 
 
 OURS: Final = "queue"
 CONTENDERS: Final = (
-    Contender(name=OURS, title="queue policy, ours", make=lambda: of_file(OURS)),
+    Contender(name=OURS, title="queue policy, ours", make=lambda: Autoscaler(settings_of(OURS))),
+    Contender(
+        name="cpu-rules", title="CPU > 70% rules", make=lambda: Rules(settings_of("cpu-rules"))
+    ),
     Contender(name="kpa", title="KPA", make=lambda: Kpa(MIN_INSTANCES, MAX_INSTANCES)),
-    Contender(name="azureml-fe", title="azureml-fe", make=lambda: of_file("azureml-fe")),
+    Contender(
+        name="azureml-fe",
+        title="azureml-fe",
+        make=lambda: Autoscaler(settings_of("azureml-fe")),
+    ),
 )

@@ -65,9 +65,15 @@ def won(found: Iterable[Verdict]) -> list[str]:
 
 
 def put(page: Path, begin: str, end: str, text: str) -> None:
-    """Replace what stands between two lines of a page."""
-    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
-    _, _, after = rest.partition(end)
+    """Replace what stands between two lines of a page.
+
+    Raises:
+        ValueError: the lines are not there.
+    """
+    before, found, rest = page.read_text(encoding="utf-8").partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        raise ValueError(f"{page}: has no {begin} and {end}")
     page.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")
 
 

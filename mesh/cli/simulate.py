@@ -13,7 +13,7 @@ from mesh.cli.options import SET_HELP, ListCommand, Options, common_options
 from mesh.cli.output import console, show, warn
 from mesh.cli.simulationviews import SimulationView, TraceView, simulation_details, trace_list
 from mesh.scaling.autoscaler import Autoscaler
-from mesh.scaling.simulation.ideal import ideal_of
+from mesh.scaling.simulation.ideal import Ideal, ideal_of
 from mesh.scaling.simulation.outcome import Outcome
 from mesh.scaling.simulation.plot import plot, refuse_bad_plot
 from mesh.scaling.simulation.question import Question
@@ -34,7 +34,7 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
 
     seed: int
     service_s: float
-    service_cv: float
+    service_cv: float | None
     spread: Spread
     warmup_s: float
     slots: int | None
@@ -43,11 +43,18 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
     price: float
 
     def service(self, spec: DeploymentSpec) -> Service:
-        """The service that is simulated; what its file says of requests counts."""
+        """The service that is simulated; what its file says of requests counts.
+
+        Raises:
+            UsageError: a deviation is given for a distribution that has one of its own.
+        """
+        if self.service_cv is not None and self.spread != "lognormal":
+            text = f"--service-cv: {self.spread} has a deviation of its own"
+            raise click.UsageError(f"{text}; only lognormal takes one")
         timeout_s = spec.request_settings.request_timeout_ms / 1000
         return Service(
             service_s=self.service_s,
-            service_cv=self.service_cv,
+            service_cv=DEFAULTS.service_cv if self.service_cv is None else self.service_cv,
             spread=self.spread,
             warmup_s=self.warmup_s,
             slots=spec.slots if self.slots is None else self.slots,
@@ -85,9 +92,8 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
 @click.option(
     "--service-cv",
     type=FROM_ZERO,
-    default=DEFAULTS.service_cv,
-    show_default=True,
-    help="Its standard deviation, in parts of the mean; of a lognormal distribution.",
+    help="Its standard deviation, in parts of the mean, of a lognormal distribution; "
+    f"{DEFAULTS.service_cv:g} by default.",
 )
 @click.option(
     "--service-distribution",
@@ -163,8 +169,7 @@ def simulate(
         begin_with=max(scale.min_instances, min(spec.instance_count, scale.max_instances)),
         seed=wishes.seed,
     )
-    outcome = replay(question, scale)
-    ideal = ideal_of(question, scale.min_instances)
+    outcome, ideal = replay(question, scale)
     if picture is not None:
         plot(picture, question, outcome, ideal)
     view = SimulationView.of(question, scale, outcome, ideal)
@@ -182,14 +187,16 @@ def settings_of(spec: DeploymentSpec) -> ScaleSettings:
     )
 
 
-def replay(question: Question, scale: ScaleSettings) -> Outcome:
-    """Run it, with its progress in sight of a person."""
+def replay(question: Question, scale: ScaleSettings) -> tuple[Outcome, Ideal]:
+    """Run it, and find the ideal, with the progress in sight of a person."""
     out = console(stderr=True)
     with Progress(console=out, transient=True, disable=not out.is_terminal) as progress:
         task = progress.add_task(question.trace.name, total=question.trace.end_s)
-        return Replay(question, Autoscaler(scale)).run(
+        outcome = Replay(question, Autoscaler(scale)).run(
             lambda at_s: progress.update(task, completed=at_s)
         )
+        progress.add_task("ideal", total=None)
+        return outcome, ideal_of(question, scale.min_instances)
 
 
 @click.command()

@@ -6,6 +6,11 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
+from mesh.spec.forecast import ForecastSettings
+from mesh.spec.profiles import Profile
+from mesh.spec.queries import QuerySettings
+from mesh.spec.schedules import Schedule
+
 DEFAULT_UTILIZATION: Final = 70
 SCALE_IN_POLLS: Final = 20
 
@@ -93,6 +98,21 @@ class ScaleSettings(
             "20 times `polling_interval` by default (not of Azure)."
         ),
     ] = None
+    profiles: Annotated[
+        list[Profile],
+        Meta(description="Bounds and rules by time, as of Azure Monitor; at most 20."),
+    ] = []
+    schedules: Annotated[
+        list[Schedule], Meta(description="At least so many instances by time (not of Azure).")
+    ] = []
+    queries: Annotated[
+        list[QuerySettings],
+        Meta(max_length=10, description="Values of a Prometheus to scale by (not of Azure)."),
+    ] = []
+    forecast: Annotated[
+        ForecastSettings | None,
+        Meta(description="A floor learned from the last weeks' demand (not of Azure)."),
+    ] = None
 
     @property
     def utilization_percentage(self) -> int | None:
@@ -104,6 +124,9 @@ class ScaleSettings(
             self.target_memory_percentage,
             self.target_gpu_percentage,
             self.target_gpu_memory_percentage,
+            self.profiles,
+            self.schedules,
+            *self.queries,
         )
         if self.target_utilization_percentage is None and not any(others):
             return DEFAULT_UTILIZATION

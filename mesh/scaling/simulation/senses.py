@@ -44,6 +44,7 @@ class Senses:
         self._told: deque[Counts] = deque()
         self._latencies: deque[tuple[float, float]] = deque()
         self._percentiles: dict[int, float] = {}
+        self._latency_s: float | None = None
         self._service_s: float | None = None
         self._run_s = 0.0
 
@@ -103,6 +104,7 @@ class Senses:
             wait_s=self.wait_s(queued + running),
             requests_per_s=answered / seconds if seconds else None,
             latency_s=self._percentiles,
+            latency_mean_s=self._latency_s,
             startup_s=self._fleet.startup_s,
         )
 
@@ -129,6 +131,7 @@ class Senses:
             self._latencies.popleft()
         ordered = sorted(latency_s for _, latency_s in self._latencies)
         last = len(ordered) - 1
+        self._latency_s = sum(ordered) / len(ordered) if ordered else None
         self._percentiles = {
             percent: ordered[round(last * percent / 100)] for percent in PERCENTILES if ordered
         }

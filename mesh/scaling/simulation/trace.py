@@ -52,11 +52,20 @@ class Trace(msgspec.Struct, frozen=True):
             while (at_s := at_s + rng.expovariate(step.requests_per_s)) < end_s:
                 yield at_s
 
-    def part(self, begin_s: float, length_s: float, speed: float = 1.0) -> Trace:
-        """Return `length_s` seconds of it from `begin_s` on, gone through `speed` times as fast."""
+    def part(
+        self, begin_s: float, length_s: float, *, speed: float = 1.0, share: float = 1.0
+    ) -> Trace:
+        """Return `length_s` seconds of it from `begin_s` on.
+
+        Args:
+            begin_s: where it begins.
+            length_s: how long it is, as it stands.
+            speed: how many times as fast it is gone through; rates stay.
+            share: of the rates.
+        """
         end_s = min(self.end_s, begin_s + length_s)
         steps = tuple(
-            Step(max(0.0, step.at_s - begin_s) / speed, step.requests_per_s)
+            Step(max(0.0, step.at_s - begin_s) / speed, share * step.requests_per_s)
             for step, until_s in self._spans()
             if until_s > begin_s and step.at_s < end_s
         )
