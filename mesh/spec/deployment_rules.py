@@ -144,10 +144,10 @@ def _scaling(spec: DeploymentSpec) -> Iterator[Violation]:
             rule = "has no effect unless scale_settings.type is target_utilization"
             yield Violation(("scale_settings", key), value, rule)
         return
-    yield from query_violations(scale.queries)
     if scale.wait != WaitSettings() and scale.target_wait_ms is None:
         rule = "has no effect without scale_settings.target_wait_ms"
         yield Violation(("scale_settings", "wait"), msgspec.to_builtins(scale.wait), rule)
+    yield from query_violations(scale.queries)
     if scale.min_instances > scale.max_instances:
         rule = f"must be at most max_instances, {scale.max_instances}"
         yield Violation(("scale_settings", "min_instances"), scale.min_instances, rule)
