@@ -12,6 +12,7 @@ import msgspec
 
 from mesh.figures import GpuFigures
 from mesh.records import Artifact, ProvisioningState
+from mesh.scaling.observation import Observation
 from mesh.spec.deployment import DeploymentSpec
 from mesh.spec.endpoint import EndpointSpec
 
@@ -171,11 +172,16 @@ class InstanceView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ScalingView(msgspec.Struct, frozen=True, kw_only=True):
-    """How a deployment's count follows its load: the bounds, and why it is what it is now."""
+    """How a deployment's count follows its load: the bounds, and why it is what it is now.
+
+    `seen`: the load at the last look; `notes`: why some of it is not known.
+    """
 
     min_instances: int
     max_instances: int
     reason: str = ""
+    seen: Observation | None = None
+    notes: list[str] = []
 
 
 class DeploymentView(msgspec.Struct, frozen=True, kw_only=True):
@@ -209,7 +215,8 @@ class ScaleChange(msgspec.Struct, frozen=True, kw_only=True):
     `asked`: the count each target asked for, before the bounds. `queue`: requests queued or being
     worked on, by lane. `ready` instances of `slots` each; `service_s` seconds a request took and
     `cpu_percent` of one core, the mean of the instances; `offered_per_s` requests a second, of
-    which `refused_per_s` were refused. None if it was not known.
+    which `refused_per_s` were refused. None if it was not known. `seen`: all that the decision was
+    made by; None if an older release made it.
     """
 
     at_s: float
@@ -229,6 +236,7 @@ class ScaleChange(msgspec.Struct, frozen=True, kw_only=True):
     cpu_percent: float | None
     offered_per_s: float | None = None
     refused_per_s: float | None = None
+    seen: Observation | None = None
 
 
 class EndpointView(msgspec.Struct, frozen=True, kw_only=True):

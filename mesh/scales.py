@@ -48,4 +48,5 @@ def _change(said: ScaleDecision) -> ScaleChange:
         cpu_percent=said.cpu_percent,
         offered_per_s=said.offered_per_s,
         refused_per_s=said.refused_per_s,
+        seen=said.seen,
     )

@@ -92,12 +92,17 @@ class GatewaySettings(Section, frozen=True, kw_only=True):
 
 
 class ScalerSettings(Section, frozen=True, kw_only=True):
-    """The scaler and the management service; host and port are those of its metrics."""
+    """The scaler and the management service; host and port are those of its metrics.
+
+    `prometheus_url` is asked for what deployments scale by, every `prometheus_interval_s`.
+    """
 
     host: str = "127.0.0.1"
     port: Port = 8081
     restart_min_s: Seconds = 0.5
     restart_max_s: Seconds = 30.0
+    prometheus_url: str = ""
+    prometheus_interval_s: Seconds = 15.0
 
 
 class WorkerSettings(Section, frozen=True, kw_only=True):

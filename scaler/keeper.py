@@ -19,6 +19,7 @@ from mesh.errors import MeshError
 from mesh.events import Events
 from mesh.records import DeploymentRecord
 from mesh.spec.options import Device
+from mesh.spec.scale import ScaleSettings
 from mesh.subjects import WorkerAddress
 from mesh.tasks import wait_for
 from scaler.hands import Hands
@@ -44,7 +45,8 @@ Instances = tuple[Instance, ...]
 class Parts:
     """What the keeper works with.
 
-    `leads` tells whether this scaler may act now, `lacks` why a device cannot be had.
+    `leads` tells whether this scaler may act now, `lacks` why a device cannot be had;
+    `refuse_scaling` refuses settings that it could not act on, `query_failures` counts by query.
     """
 
     def __init__(
@@ -60,6 +62,8 @@ class Parts:
         self.removals = Removals(bus, registry, states, observer.gateways, self.events)
         self.leads: Callable[[], bool] = lambda: bus.is_connected
         self.lacks: Callable[[Device], str] = lambda _: ""
+        self.query_failures: Callable[[DeploymentRecord], dict[str, int]] = lambda _: {}
+        self.refuse_scaling: Callable[[ScaleSettings | None], None] = lambda _: None
 
     def __repr__(self) -> str:
         return f"<Parts {self.registry!r} {self.observer!r}>"

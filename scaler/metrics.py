@@ -19,7 +19,8 @@ LABELS: Final = ("endpoint", "deployment")
 class DeploymentPicture(msgspec.Struct, frozen=True, kw_only=True):
     """A deployment in numbers. `instances` by state; CPU in percent of one core, of all of them.
 
-    `wanted` instances are between `least` and `most`.
+    `wanted` instances are between `least` and `most`. `queries`: the values it scales by;
+    `forecast_per_s`: requests a second that are expected, None if nothing is.
     """
 
     endpoint: str
@@ -33,6 +34,9 @@ class DeploymentPicture(msgspec.Struct, frozen=True, kw_only=True):
     memory_bytes: int
     starts: int
     crashes: int
+    queries: Mapping[str, float] = {}
+    query_failures: Mapping[str, int] = {}
+    forecast_per_s: float | None = None
 
 
 class Picture(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +87,7 @@ class ScalerCollector(Collector):
         yield GaugeMetricFamily("mesh_gateways", "Gateways that live", picture.gateways)
         yield GaugeMetricFamily("mesh_scaler_leading", "1 while this one leads", picture.leading)
         yield _scale_changes(picture)
+        yield from _sources(picture)
         yield _verbs(picture)
         yield metrics.broker_connected(is_connected=self.is_connected())
 
@@ -135,6 +140,30 @@ def _scale_changes(picture: Picture) -> Metric:
     for labels, count in picture.scale_changes.items():
         family.add_metric(labels, count)
     return family
+
+
+def _sources(picture: Picture) -> Iterable[Metric]:
+    """What deployments scale by beside queues and heartbeats."""
+    values = GaugeMetricFamily(
+        "mesh_scale_query_value", "What Prometheus said to a query", labels=[*LABELS, "query"]
+    )
+    failures = CounterMetricFamily(
+        "mesh_scale_query_failures",
+        "Times that a query had no value",
+        labels=[*LABELS, "query"],
+    )
+    expected = GaugeMetricFamily(
+        "mesh_forecast_requests_per_second", "Requests a second that are expected", labels=LABELS
+    )
+    for deployment in picture.deployments:
+        labels = [deployment.endpoint, deployment.deployment]
+        for query, value in deployment.queries.items():
+            values.add_metric([*labels, query], value)
+        for query, count in deployment.query_failures.items():
+            failures.add_metric([*labels, query], count)
+        if deployment.forecast_per_s is not None:
+            expected.add_metric(labels, deployment.forecast_per_s)
+    yield from (values, failures, expected)
 
 
 def _verbs(picture: Picture) -> Metric:

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from mesh import subjects, wire
 from mesh.bus import Bus, Message, Subscription
@@ -18,6 +18,7 @@ from mesh.wire import GatewayHeartbeat, WorkerHeartbeat
 from scaler.fleet import Fleet
 from scaler.gateways import FIRST_BEATS_S, Gateways
 from scaler.offered import Offered
+from scaler.signals import expected_wait_s, heard_signals
 
 REASONS_KEPT: Final = 1000
 
@@ -87,6 +88,22 @@ class Observer:
         """Stop listening."""
         for subscription in self._subscriptions:
             await subscription.unsubscribe()
+
+    def signals(
+        self, endpoint: str, deployment: str, lanes: dict[str, int] | None
+    ) -> dict[str, Any]:
+        """What is known of a deployment's load beside its queue, as fields of an `Observation`.
+
+        `lanes`: requests by lane, None if they are not known.
+        """
+        now_s = self._clock()
+        fresh = self.fleet.fresh(endpoint, deployment, now_s)
+        ready = self.fleet.ready(endpoint, deployment, now_s)
+        startup_s = self.fleet.startup_s(endpoint, deployment)
+        signals = heard_signals(fresh, self.offered.grown(now_s), f"{endpoint}/{deployment}")
+        if lanes is not None:
+            signals["wait_s"] = expected_wait_s(lanes, ready, startup_s)
+        return signals | {"startup_s": startup_s}
 
     def expire(self) -> None:
         """Forget who has been silent for long."""

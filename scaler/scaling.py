@@ -10,6 +10,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Set
+from typing import Any, Protocol
 
 from msgspec.structs import replace
 
@@ -31,6 +32,18 @@ from scaler.states import Address, States
 log = logging.getLogger("scaler.scaling")
 
 
+class Source(Protocol):
+    """Where an `Observation` has further fields from."""
+
+    def fields(self, record: DeploymentRecord, startup_s: float) -> dict[str, Any]:
+        """Return what is known, at once; `startup_s`: how long the last start took."""
+        ...
+
+    def notes(self, record: DeploymentRecord) -> list[str]:
+        """Return why something is not known."""
+        ...
+
+
 class _Track:
     """What is remembered of a deployment from one measurement to the next."""
 
@@ -38,6 +51,7 @@ class _Track:
         self.autoscaler = Autoscaler(scale)
         self.taken: int | None = None
         self.service_s: float | None = None
+        self.seen: Observation | None = None
 
     def __repr__(self) -> str:
         return f"<_Track {self.autoscaler!r} taken={self.taken}>"
@@ -55,6 +69,7 @@ class Scaling:
         self._tracks: dict[Address, _Track] = {}
         self._due: dict[Address, ScaleDecision] = {}
         self._on_news: list[Callable[[], None]] = []
+        self._sources: list[Source] = []
         self.changes: Counter[tuple[str, str, str]] = Counter()
 
     def __repr__(self) -> str:
@@ -63,6 +78,19 @@ class Scaling:
     def on_news(self, callback: Callable[[], None]) -> None:
         """Call `callback` when a change is due."""
         self._on_news.append(callback)
+
+    def add_source(self, source: Source) -> None:
+        """Ask `source` at each look for further fields of the `Observation`."""
+        self._sources.append(source)
+
+    def seen(self, endpoint: str, deployment: str) -> Observation | None:
+        """What was seen of a deployment last; None if it does not scale by itself."""
+        track = self._tracks.get((endpoint, deployment))
+        return track.seen if track is not None else None
+
+    def notes(self, record: DeploymentRecord) -> list[str]:
+        """Why something is not known by which a deployment scales."""
+        return [note for source in self._sources for note in source.notes(record)]
 
     def note_measured(self, address: Address, measured: Measured | None) -> None:
         """Decide anew for a deployment; `measured` is None if its queue could not be seen."""
@@ -73,7 +101,7 @@ class Scaling:
             return
         state = self._states.get(*address)
         track = self._track(address, scale)
-        seen = self._observe(stored.record, state, track, measured)
+        seen = track.seen = self._observe(stored.record, state, track, measured)
         decision = track.autoscaler.decide(seen, self._clock())
         if decision.count == seen.current:
             self._due.pop(address, None)
@@ -138,6 +166,10 @@ class Scaling:
             active = track.taken is not None and measured.taken != track.taken
             track.taken = measured.taken
         rates = self._observer.offered.rates(spec.endpoint_name, spec.name, now_s)
+        lanes = measured.lanes if measured is not None else None
+        heard = self._observer.signals(spec.endpoint_name, spec.name, lanes)
+        for source in self._sources:
+            heard |= source.fields(record, heard["startup_s"])
         return Observation(
             current=_target(record, state),
             depth=measured.depth if measured is not None else None,
@@ -151,6 +183,7 @@ class Scaling:
             offered_per_s=rates.offered if rates is not None else None,
             refused_per_s=rates.refused if rates is not None else None,
             at_s=time.time(),
+            **heard,
         )
 
     def _forget(self, address: Address) -> None:
@@ -187,4 +220,5 @@ def _told(
         cpu_percent=seen.cpu_percent,
         offered_per_s=seen.offered_per_s,
         refused_per_s=seen.refused_per_s,
+        seen=seen,
     )

@@ -40,6 +40,7 @@ from scaler.metrics import DeploymentPicture, Picture, ScalerCollector, count_st
 from scaler.observe import Observer
 from scaler.registry import Registry
 from scaler.situation import wanted
+from scaler.sources import Sources
 from scaler.states import Address, States
 from scaler.sweep import Sweep
 from scaler.targets import targets
@@ -157,10 +158,13 @@ class Scaler:
             parts.observer.on_news(keeper.poke)
             depths = Depths(bus, parts.registry, parts.states, parts.observer)
             depths.on_measured(parts.scaling.note_measured)
+            sources = Sources(parts, self._settings.scaler)
+            stack.push_async_callback(sources.close)
             keys = await Bucket.open(bus, subjects.KEYS_BUCKET)
             service = ManagementService(Desk(parts, depths, keys))
             painting = self._paint(parts, depths, keeper, service)
-            steps = keeper.run(), depths.run(), Sweep(parts, depths).run(), painting
+            sweep = Sweep(parts, depths)
+            steps = keeper.run(), depths.run(), sweep.run(), sources.run(), painting
             tasks = [asyncio.create_task(step) for step in steps]
             stack.push_async_callback(end, tasks)
             await service.start()
@@ -233,6 +237,7 @@ def _deployments(
         spec, scale = stored.record.spec, stored.record.spec.autoscale
         count = wanted(stored.record, parts.states.get(spec.endpoint_name, spec.name))
         beats = parts.observer.fleet.fresh(spec.endpoint_name, spec.name, now_s)
+        seen = parts.scaling.seen(spec.endpoint_name, spec.name)
         pictures.append(
             DeploymentPicture(
                 endpoint=spec.endpoint_name,
@@ -246,6 +251,9 @@ def _deployments(
                 memory_bytes=sum(beat.memory_bytes for beat in beats),
                 starts=starts[spec.endpoint_name, spec.name],
                 crashes=parts.memory.crashed[spec.endpoint_name, spec.name],
+                queries=seen.queries if seen is not None else {},
+                query_failures=parts.query_failures(stored.record),
+                forecast_per_s=seen.forecast_per_s if seen is not None else None,
             )
         )
     return tuple(pictures)

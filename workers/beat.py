@@ -18,6 +18,7 @@ from mesh.instances import InstanceState
 from mesh.reason import headline
 from mesh.wire import WorkerHeartbeat
 from workers.instance import Instance
+from workers.memory import memory_limit_bytes
 
 log = logging.getLogger("workers.beat")
 
@@ -95,6 +96,7 @@ class Heart:
             memory_bytes=memory_bytes,
             metrics_url=self.metrics_url,
             gpu=self._gpu(),
+            memory_limit_bytes=memory_limit_bytes(),
         )
 
     def _usage(self) -> tuple[float, int]:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from mesh.api import DeploymentView, EndpointView, InstanceView, ScaleChange, ScalingView
 from mesh.cli.output import new_table
+from mesh.cli.signalviews import signals_text
 from mesh.figures import GpuFigures
 from mesh.reason import headline
 from mesh.records import Artifact
@@ -91,6 +92,8 @@ def deployment_details(view: DeploymentView) -> RenderableType:
             ("Generation", f"{view.generation}{serving}"),
             ("Instances", f"{ready_count(view)} of {view.instance_count} ready"),
             ("Scaling", scaling_text(view.scaling)),
+            ("Signals", signals_text(view.scaling.seen) if view.scaling else ""),
+            ("Not known", "\n".join(view.scaling.notes) if view.scaling else ""),
             ("Traffic", f"{view.traffic}%"),
             ("Mirror traffic", f"{view.mirror_traffic}%" if view.mirror_traffic else ""),
             ("Queue", _pairs(view.queue)),

@@ -29,7 +29,9 @@ class Reading(msgspec.Struct, frozen=True):
     def text(self) -> str:
         """What was seen, what the rule says of it and what it does."""
         trigger = self.rule.trigger
-        return f"{trigger.metric} is {self.value:.6g} ({trigger.text}), {self.rule.deed},"
+        value = self.value or 0.0
+        shown = f"{value:.4g}" if abs(value) < 100 else f"{value:.0f}"
+        return f"{trigger.metric} is {shown} ({trigger.text}), {self.rule.deed},"
 
 
 class Verdict(msgspec.Struct, frozen=True):

@@ -70,7 +70,7 @@ class Series:
         """How many whole minutes were looked at until now."""
         if self._since_s is None:
             return 0
-        return int(now_s // MINUTE_S) - math.ceil(self._since_s / MINUTE_S)
+        return max(0, int(now_s // MINUTE_S) - math.ceil(self._since_s / MINUTE_S))
 
     def samples(self, trigger: Trigger, now_s: float) -> list[float]:
         """The samples of a rule's window, oldest first; a grain in which nothing was seen has none.

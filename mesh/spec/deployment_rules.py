@@ -17,7 +17,9 @@ from mesh.spec.check import range_text
 from mesh.spec.deployment import MAX_WORKERS, WORKER_COUNT, DeploymentSpec, is_worker_count
 from mesh.spec.profile_rules import profile_violations
 from mesh.spec.quantity import quantity
+from mesh.spec.query_rules import query_violations
 from mesh.spec.runtime import ResourceAmounts
+from mesh.spec.scale import WaitSettings
 from mesh.spec.schedule_rules import schedule_violations
 from mesh.spec.triton_rules import triton_violations
 from mesh.spec.violation import MISSING, Violation
@@ -142,6 +144,10 @@ def _scaling(spec: DeploymentSpec) -> Iterator[Violation]:
             rule = "has no effect unless scale_settings.type is target_utilization"
             yield Violation(("scale_settings", key), value, rule)
         return
+    if scale.wait != WaitSettings() and scale.target_wait_ms is None:
+        rule = "has no effect without scale_settings.target_wait_ms"
+        yield Violation(("scale_settings", "wait"), msgspec.to_builtins(scale.wait), rule)
+    yield from query_violations(scale.queries)
     if scale.min_instances > scale.max_instances:
         rule = f"must be at most max_instances, {scale.max_instances}"
         yield Violation(("scale_settings", "min_instances"), scale.min_instances, rule)

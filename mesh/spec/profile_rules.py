@@ -121,9 +121,8 @@ def _times(profile: Profile, path: Path) -> Iterator[Violation]:
     if profile.recurrence is not None:
         yield from _recurring(profile.recurrence, (*path, "recurrence"))
     if profile.fixed_date is not None and profile.recurrence is not None:
-        yield Violation(
-            (*path, "recurrence"), profile.name, "has a fixed_date: must have one of them"
-        )
+        rule = "must not be given beside fixed_date"
+        yield Violation((*path, "recurrence"), profile.name, rule)
 
 
 def _fixed(date: FixedDate, path: Path) -> Iterator[Violation]:

@@ -46,6 +46,7 @@ async def create(desk: Desk, put: DeploymentPut) -> DeploymentView:
     spec = put.spec
     raise_violations(deployment_violations(spec))
     _refuse_device(desk, spec)
+    desk.refuse_scaling(spec.autoscale)
     async with desk.registry.lock(spec.endpoint_name):
         _refuse_creation(desk, spec)
         await _ensure_queue(desk, spec)
@@ -72,6 +73,7 @@ async def update(desk: Desk, put: DeploymentPut) -> DeploymentView:
     spec = put.spec
     raise_violations(deployment_violations(spec))
     _refuse_device(desk, spec)
+    desk.refuse_scaling(spec.autoscale)
     async with desk.registry.lock(spec.endpoint_name):
         stored = require_deployment(desk.registry, spec.endpoint_name, spec.name)
         require_revision(stored, put.revision, f"deployment '{spec.name}'")

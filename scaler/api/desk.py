@@ -12,6 +12,7 @@ from scaler.keeper import Parts
 from scaler.observe import Observer
 from scaler.registry import Registry
 from scaler.removal import Removals
+from scaler.scaling import Scaling
 from scaler.states import States
 
 
@@ -27,6 +28,8 @@ class Desk:
         self.removals: Removals = parts.removals
         self.leads = parts.leads
         self.lacks = parts.lacks
+        self.refuse_scaling = parts.refuse_scaling
+        self.scaling: Scaling = parts.scaling
         self.depths = depths
         self.keys = keys
         self.clock = asyncio.get_running_loop().time

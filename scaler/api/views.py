@@ -15,7 +15,6 @@ from mesh.api import (
     StatusView,
 )
 from mesh.records import DeploymentRecord, DeploymentState, EndpointRecord
-from mesh.spec.deployment import DeploymentSpec
 from mesh.wire import GatewayHeartbeat, WorkerHeartbeat
 from scaler.api.desk import Desk
 from scaler.registry import Stored
@@ -76,7 +75,7 @@ def deployment_view(
         created_at_s=record.created_at_s,
         modified_at_s=record.modified_at_s,
         warnings=warnings or [],
-        scaling=_scaling_view(spec, state),
+        scaling=_scaling_view(desk, record, state),
     )
 
 
@@ -101,13 +100,18 @@ def _plain(spec: msgspec.Struct) -> dict[str, Any]:
     return plain
 
 
-def _scaling_view(spec: DeploymentSpec, state: DeploymentState) -> ScalingView | None:
+def _scaling_view(
+    desk: Desk, record: DeploymentRecord, state: DeploymentState
+) -> ScalingView | None:
+    spec = record.spec
     if spec.autoscale is None:
         return None
     return ScalingView(
         min_instances=spec.autoscale.min_instances,
         max_instances=spec.autoscale.max_instances,
         reason=state.target_reason,
+        seen=desk.scaling.seen(spec.endpoint_name, spec.name),
+        notes=desk.scaling.notes(record),
     )
 
 

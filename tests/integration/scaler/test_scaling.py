@@ -71,6 +71,8 @@ async def test_a_burst_brings_more_and_its_end_fewer(rig, blue):
     assert (out.before, out.after, out.queue["interactive"]) == (1, 3, 5)
     assert (out.asked["utilization"], out.ready, out.slots) == (5, 1, 1)
     assert "max_instances is 3" in out.reason
+    assert (out.seen.depth, out.seen.in_flight, out.seen.current) == (5, 0, 1)
+    assert out.seen.startup_s > 0
     assert (back.before, back.after, back.reason) == (3, 1, "no more than 1 needed for 0.5 s")
     assert few.scaling.reason == back.reason
 
