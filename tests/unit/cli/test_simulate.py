@@ -74,6 +74,7 @@ def test_set_changes_the_policy():
     assert done.output.strip() == "3"
 
 
+@pytest.mark.timeout(60)  # the library takes seconds to begin
 @pytest.mark.parametrize("name", ["picture.svg", "picture.png"])
 def test_plot_draws_the_same_picture_each_time(folder, name):
     """The file is what its ending says, to the last byte."""
