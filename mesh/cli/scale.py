@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from mesh.cli.convert import convert
 from mesh.cli.options import Options, common_options, endpoint_option
 from mesh.cli.output import show
 from mesh.cli.session import with_mesh
@@ -44,5 +45,6 @@ def history(options: Options, endpoint_name: str, name: str | None, limit: int) 
     show(changes, options, lambda: scale_history(changes))
 
 
+scale.add_command(convert)
 scale.add_command(simulate)
 scale.add_command(traces)
