@@ -96,7 +96,12 @@ class Scaling:
     def bounds(self, record: DeploymentRecord) -> Bounds | None:
         """Between which counts a deployment may be now; None if it does not scale by itself."""
         scale = record.spec.autoscale
-        return BoundsByTime(scale).at(time.time()) if scale is not None else None
+        if scale is None:
+            return None
+        track = self._tracks.get((record.spec.endpoint_name, record.spec.name))
+        if track is not None and track.autoscaler.scale == scale:
+            return track.autoscaler.bounds
+        return BoundsByTime(scale).at(time.time())
 
     def profile(self, endpoint: str, deployment: str) -> str:
         """Which profile of a deployment applies; empty if it has none."""

@@ -9,6 +9,7 @@ from hypothesis import settings as tries
 from hypothesis import strategies as st
 
 from mesh.spec.profiles import FixedDate
+from mesh.spec.schedules import Schedule
 from tests.unit.mesh.scaling.fleet import Fleet, profile, rule, settings
 
 OUT = rule("CpuUtilizationPercentage > 70 avg 5m", "out 1")
@@ -278,6 +279,21 @@ def test_never_outside_the_profile_and_never_in_a_cooldown(totals, current):
 
     assert all(2 <= count <= 9 for count in counts)
     assert all(after - before >= 300 for before, after in pairwise(actions))
+
+
+@tries(deadline=None, max_examples=10)
+@given(st.lists(st.integers(0, 60), min_size=1, max_size=20), st.integers(0, 20))
+def test_the_profile_bounds_what_other_targets_ask_for(depths, current):
+    """A queue and a schedule that want more, or nothing at all: the bounds hold at every look."""
+    always = Schedule(start="* * * * *", end="0 0 1 1 *", instances=7)
+    scale = settings(
+        profile(OUT, IN, least=2, most=5, default=3),
+        schedules=[always],
+        target_messages_per_instance=2,
+    )
+    fleet = Fleet(scale, current)
+
+    assert all(2 <= fleet.look(depth=depth).count <= 5 for depth in depths)
 
 
 @tries(deadline=None, max_examples=10)
