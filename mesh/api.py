@@ -220,8 +220,8 @@ class ScaleChange(msgspec.Struct, frozen=True, kw_only=True):
     `asked`: the count each target asked for, before the bounds, and `why`. `queue`: requests queued
     or being worked on, by lane. `ready` instances of `slots` each; `service_s` seconds a request
     took and `cpu_percent` of one core, the mean of the instances; `offered_per_s` requests a
-    second, of which `refused_per_s` were refused. None if it was not known. `seen`: all that the decision was
-    made by; None if somebody set the count, or an older release made it.
+    second, of which `refused_per_s` were refused. None if it was not known. `seen`: all that the
+    decision was made by; None if somebody set the count, or an older release made it.
     """
 
     at_s: float
