@@ -46,6 +46,22 @@ def test_forecast_only_asks_for_nothing():
     assert decided(forecast, forecast_per_s=20.0, service_s=0.1).count == 0
 
 
+def test_what_differs_by_chance_takes_nobody_away():
+    """The forecast of the next five minutes is a little lower: the count stays for a while."""
+    scale = ScaleSettings(
+        type="target_utilization", min_instances=0, max_instances=9, forecast=ForecastSettings()
+    )
+    autoscaler = Autoscaler(scale)
+    counts = [
+        autoscaler.decide(
+            Observation(current=3, ready=3, service_s=0.1, forecast_per_s=rate), now_s
+        ).count
+        for now_s, rate in ((0.0, 20.0), (1.0, 13.0), (2.0, 13.0))
+    ]
+
+    assert counts == [3, 3, 3]
+
+
 @given(st.floats(0, 1e9), st.floats(0.001, 300), st.integers(1, 50))
 def test_it_never_exceeds_the_bounds(expected_per_s, service_s, most):
     """Whatever is expected."""
