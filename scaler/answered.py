@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Final, NamedTuple
 
 from mesh.tally import LATENCY_BUCKETS_S
@@ -13,10 +13,11 @@ PERCENTILES: Final = (50, 90, 95, 99)
 
 
 class Answered(NamedTuple):
-    """Requests a second that were answered, and their latency in seconds by percentile."""
+    """Requests a second that were answered, and their latency in seconds: percentiles, mean."""
 
     per_s: float
     latency_s: dict[int, float]
+    mean_s: float | None
 
 
 def answered(grown: Iterable[Growth], name: str) -> Answered | None:
@@ -36,7 +37,16 @@ def answered(grown: Iterable[Growth], name: str) -> Answered | None:
     return Answered(
         per_s,
         {percent: _percentile(counts, percent) for percent in PERCENTILES} if any(counts) else {},
+        _mean(counts) if any(counts) else None,
     )
+
+
+def _mean(counts: Sequence[int]) -> float:
+    """Return the mean, each request in the middle of its bucket."""
+    bounds = (0.0, *LATENCY_BUCKETS_S, LATENCY_BUCKETS_S[-1])
+    middles = [(low + high) / 2 for low, high in pairwise(bounds)]
+    total_s = sum(count * middle for count, middle in zip(counts, middles, strict=True))
+    return total_s / sum(counts)
 
 
 def _percentile(counts: Sequence[int], percent: int) -> float:

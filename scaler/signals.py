@@ -40,6 +40,7 @@ def heard_signals(
         ),
         "requests_per_s": lately.per_s if lately is not None else None,
         "latency_s": lately.latency_s if lately is not None else {},
+        "latency_mean_s": lately.mean_s if lately is not None else None,
     }
 
 

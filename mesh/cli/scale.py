@@ -7,6 +7,7 @@ import click
 from mesh.cli.options import Options, common_options, endpoint_option
 from mesh.cli.output import show
 from mesh.cli.session import with_mesh
+from mesh.cli.simulate import simulate, traces
 from mesh.cli.views import scale_history
 from mesh.management import Management, ScaleChange
 from mesh.scales import DEFAULT_CHANGES
@@ -41,3 +42,7 @@ def history(options: Options, endpoint_name: str, name: str | None, limit: int) 
 
     changes = with_mesh(options, work)
     show(changes, options, lambda: scale_history(changes))
+
+
+scale.add_command(simulate)
+scale.add_command(traces)

@@ -6,8 +6,11 @@ from collections.abc import Iterator
 
 from mesh.scaling.forecast import Forecast
 from mesh.scaling.policy import Policy
+from mesh.scaling.profiles import Profiles
 from mesh.scaling.queries import Query
-from mesh.scaling.targets import Demand, Messages, Refusals, Resource, Shadows, Utilization, Wait
+from mesh.scaling.queue import QueueWait
+from mesh.scaling.schedules import Schedules
+from mesh.scaling.targets import Demand, Messages, Refusals, Resource, Shadows, Utilization
 from mesh.spec.scale import DEFAULT_UTILIZATION, ScaleSettings
 
 
@@ -21,11 +24,15 @@ def policies_of(scale: ScaleSettings) -> tuple[Policy, ...]:
         *_resources(scale),
     ]
     if percent is not None:
-        policies.append(Utilization(percent, delay_s))
+        policies.append(Utilization(percent, scale.polling_interval, delay_s))
     if scale.target_messages_per_instance is not None:
         policies.append(Messages(scale.target_messages_per_instance, delay_s))
     if scale.target_wait_ms is not None:
-        policies.append(Wait(scale.target_wait_ms, delay_s))
+        policies.append(QueueWait(scale.target_wait_ms, scale.wait, scale.scale_in_delay_s))
+    if scale.profiles:
+        policies.append(Profiles(scale.profiles))
+    if scale.schedules:
+        policies.append(Schedules(scale.schedules))
     policies += [Query(query, delay_s) for query in scale.queries]
     if scale.forecast is not None and scale.forecast.mode == "enabled":
         policies.append(Forecast(percent or DEFAULT_UTILIZATION, delay_s))

@@ -56,20 +56,29 @@ class Demand:
 class Utilization:
     """Requests queued or running, in percent of what the instances run at once.
 
-    That is azureml-fe's formula, (busy + queued) / replicas, for instances of several slots.
+    That is azureml-fe's formula, (busy + queued) / replicas, for instances of several slots. It is
+    looked at once in each interval.
     """
 
-    def __init__(self, percent: int, hold_s: float) -> None:
+    def __init__(self, percent: int, interval_s: float, hold_s: float) -> None:
         self._percent = percent
+        self._interval_s = interval_s
         self._hold_s = hold_s
+        self._asked: Asked | None = None
+        self._next_s = -math.inf
 
     def ask(self, seen: Observation, now_s: float) -> Iterator[Asked]:
-        """Ask for what brings the present load to the target."""
-        del now_s
-        if is_asked_for(seen):
-            count = math.ceil((seen.depth or 0) * 100 / (seen.slots * self._percent))
-            why = f"{load_text(seen)} {seen.slots} at once to {self._percent}%,"
-            yield Asked("utilization", count, why, self._hold_s)
+        """Ask for what brings the load of the last look to the target."""
+        if now_s >= self._next_s:
+            self._next_s = now_s + self._interval_s
+            self._asked = self._look(seen) if is_asked_for(seen) else None
+        if self._asked is not None:
+            yield self._asked
+
+    def _look(self, seen: Observation) -> Asked:
+        count = math.ceil((seen.depth or 0) * 100 / (seen.slots * self._percent))
+        why = f"{load_text(seen)} {seen.slots} at once to {self._percent}%,"
+        return Asked("utilization", count, why, self._hold_s)
 
 
 class Messages:
@@ -86,29 +95,6 @@ class Messages:
             count = math.ceil((seen.depth or 0) / self._each)
             why = f"{load_text(seen)} {self._each} per instance,"
             yield Asked("messages", count, why, self._hold_s)
-
-
-class Wait:
-    """How long the last request of the queue may wait."""
-
-    def __init__(self, wait_ms: int, hold_s: float) -> None:
-        self._wait_ms = wait_ms
-        self._hold_s = hold_s
-
-    def ask(self, seen: Observation, now_s: float) -> Iterator[Asked]:
-        """Ask for what serves the queue in time; nothing before a service time is known."""
-        del now_s
-        depth, service_s = seen.depth or 0, seen.service_s
-        if service_s is None or not is_asked_for(seen):
-            return
-        # The last of D requests waits (D / (n * slots) - 1) * service time. Those that run now
-        # keep their places: a target of a long wait is no reason to build up a queue.
-        run = math.ceil(min(depth, seen.working * seen.slots) / seen.slots)
-        wait = math.ceil(depth * service_s / (seen.slots * (service_s + self._wait_ms / 1000)))
-        why = (
-            f"{load_text(seen)} {service_s * 1000:.0f} ms each, to wait at most {self._wait_ms} ms,"
-        )
-        yield Asked("wait", max(run, wait), why, self._hold_s)
 
 
 class Refusals:

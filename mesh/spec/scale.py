@@ -7,10 +7,37 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta, Struct
 
 from mesh.spec.forecast import ForecastSettings
+from mesh.spec.profiles import Profile
 from mesh.spec.queries import QuerySettings
+from mesh.spec.schedules import Schedule
 
 DEFAULT_UTILIZATION: Final = 70
 SCALE_IN_POLLS: Final = 20
+
+
+class WaitSettings(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """How the target of a wait is held."""
+
+    stable_window_s: Annotated[
+        float, Meta(ge=1, description="Seconds over which the usual load is measured.")
+    ] = 60.0
+    panic_window_s: Annotated[
+        float, Meta(ge=1, description="Seconds over which a sudden load is measured.")
+    ] = 6.0
+    panic_percentage: Annotated[
+        int,
+        Meta(ge=100, description="A sudden load of so much of the usual one is a panic."),
+    ] = 200
+    burst_percentage: Annotated[
+        int,
+        Meta(ge=0, description="Load that may come on top while instances start, in percent."),
+    ] = 60
+    late_percentage: Annotated[
+        float,
+        Meta(gt=0, le=50, description="Requests of a steady load that may wait longer."),
+    ] = 1.0
 
 
 class ScaleSettings(
@@ -39,8 +66,11 @@ class ScaleSettings(
     ] = 1
     target_wait_ms: Annotated[
         Annotated[int, Meta(ge=1)] | None,
-        Meta(description="Milliseconds the last request in the queue may wait (not of Azure)."),
+        Meta(description="Milliseconds that hardly a request waits longer than (not of Azure)."),
     ] = None
+    wait: Annotated[
+        WaitSettings, Meta(description="How `target_wait_ms` is held (not of Azure).")
+    ] = WaitSettings()
     target_messages_per_instance: Annotated[
         Annotated[int, Meta(ge=1)] | None,
         Meta(description="Requests queued or running per instance (not of Azure)."),
@@ -68,6 +98,13 @@ class ScaleSettings(
             "20 times `polling_interval` by default (not of Azure)."
         ),
     ] = None
+    profiles: Annotated[
+        list[Profile],
+        Meta(description="Bounds and rules by time, as of Azure Monitor; at most 20."),
+    ] = []
+    schedules: Annotated[
+        list[Schedule], Meta(description="At least so many instances by time (not of Azure).")
+    ] = []
     queries: Annotated[
         list[QuerySettings],
         Meta(max_length=10, description="Values of a Prometheus to scale by (not of Azure)."),
@@ -87,6 +124,8 @@ class ScaleSettings(
             self.target_memory_percentage,
             self.target_gpu_percentage,
             self.target_gpu_memory_percentage,
+            self.profiles,
+            self.schedules,
             *self.queries,
         )
         if self.target_utilization_percentage is None and not any(others):

@@ -55,6 +55,15 @@ def test_within_a_bucket_values_are_spread_evenly():
     assert latency_s[50] == pytest.approx(0.375)
 
 
+def test_the_mean_takes_each_request_for_the_middle_of_its_bucket():
+    """Between 0.25 and 0.5 s, and between 1 and 2.5 s; none without requests."""
+    lately = answered(heard(beat("g"), beat("g", 0.3, 0.4, 2.0)), "iris/blue")
+    idle = answered(heard(beat("g", 0.3), beat("g", 0.3)), "iris/blue")
+
+    assert lately.mean_s == pytest.approx((0.375 + 0.375 + 1.75) / 3)
+    assert idle.mean_s is None
+
+
 def test_what_takes_longer_than_every_bucket_counts_as_the_last_bound():
     """There is no upper bound to interpolate to."""
     latency_s = answered(heard(beat("g"), beat("g", 1000.0)), "iris/blue").latency_s
@@ -64,7 +73,7 @@ def test_what_takes_longer_than_every_bucket_counts_as_the_last_bound():
 
 def test_no_answers_have_a_rate_and_no_latency():
     """Nothing was answered: that is known."""
-    assert answered(heard(beat("g"), beat("g")), "iris/blue") == (0.0, {})
+    assert answered(heard(beat("g"), beat("g")), "iris/blue") == (0.0, {}, None)
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,7 @@ def test_silence_is_not_zero():
         "gpu_memory_percent": None,
         "requests_per_s": None,
         "latency_s": {},
+        "latency_mean_s": None,
     }
 
 

@@ -75,15 +75,18 @@ class Clock:
         pytest.param({}, {"depth": 8, "slots": 10}, 2, id="8 of 10 slots are more"),
         pytest.param({"target_utilization_percentage": 100}, {"depth": 3}, 3, id="all slots"),
         pytest.param({"target_messages_per_instance": 4}, {"depth": 9}, 3, id="messages"),
-        pytest.param(
-            {"target_wait_ms": 1000}, {"depth": 8, "service_s": 1.0}, 4, id="half wait a turn"
-        ),
         pytest.param({"target_wait_ms": 1000}, {"depth": 8}, 1, id="a wait nobody can estimate"),
         pytest.param(
-            {"target_wait_ms": 9000},
-            {"depth": 3, "current": 3, "ready": 3, "service_s": 1.0},
+            {"target_gpu_percentage": 50},
+            {"depth": 1, "current": 2, "ready": 2, "gpu_percent": 75.0},
             3,
-            id="those that run keep their places",
+            id="gpu of all instances together",
+        ),
+        pytest.param(
+            {"target_gpu_percentage": 50, "target_memory_percentage": 80},
+            {"depth": 1, "current": 2, "ready": 2, "memory_percent": 20.0},
+            2,
+            id="what nobody tells is not zero",
         ),
         pytest.param(
             {"target_cpu_percentage": 50},
@@ -154,10 +157,19 @@ def test_fewer_instances_are_wanted_only_after_the_delay():
     assert (last.count, last.reason) == (0, "no requests for 5 s")
 
 
+def test_utilization_is_looked_at_in_its_interval():
+    """As often as Azure's autoscaler attempts to scale."""
+    clock = Clock(replace(SCALE, polling_interval=2))
+
+    counts = clock.looks([0, 3, 3, 3, 3, 3, 3, 3, 3])
+
+    assert counts == [0, 1, 1, 1, 1, 1, 1, 1, 4]
+
+
 def test_first_request_wakes_at_once():
-    """Nothing that happened before delays the first instance."""
+    """Nothing that happened before delays the first instance, the polling interval neither."""
     clock = Clock(SCALE)
-    clock.looks([0] * 40)
+    clock.looks([0] * 41)
 
     assert clock.look(1).count >= 1
 
@@ -242,10 +254,11 @@ def test_steady_load_does_not_flap(scale, depth, slots):
     assert len(set(counts)) == 1
 
 
-@given(st.lists(st.none() | st.integers(0, 6), min_size=30, max_size=80))
-def test_scale_in_is_never_quicker_than_the_delay(loads):
+@given(st.lists(st.none() | st.integers(0, 6), min_size=8, max_size=20))
+def test_scale_in_is_never_quicker_than_the_delay(seconds):
     """A count that was wanted is kept for the delay."""
     clock = Clock(SCALE)
+    loads = [load for load in seconds for _ in range(4)]  # the polling interval
 
     counts = clock.looks(loads)
 
