@@ -8,14 +8,21 @@ import pytest
 
 from mesh import history, loads, subjects
 from mesh.api import DeploymentPut
+from mesh.bus import Bus
 from mesh.loads import LoadPoint
+from mesh.records import DeploymentRecord
 from mesh.scales import read_scale_changes
 from mesh.spec.forecast import ForecastSettings
 from mesh.streams import counts as subject_counts
+from mesh.streams import ensure_topology
+from mesh.wire import GatewayHeartbeat
 from scaler.forecast.fitting import FitError, fit
 from scaler.forecast.outlook import SLOT_S
+from scaler.forecast.recorder import Recorder
 from scaler.forecast.task import Wish
-from tests.integration.scaler.conftest import BEAT_S, FakeGateway
+from scaler.observe import Observer
+from scaler.registry import Registry
+from tests.integration.scaler.conftest import BEAT_S, FakeGateway, deployment
 from tests.integration.scaler.test_scaling import counts, scaled
 
 pytestmark = pytest.mark.timeout(60)  # a fit is seconds of a core that others share
@@ -57,6 +64,38 @@ async def test_what_gateways_are_asked_for_is_kept(rig):
 
     points = await kept(rig)
     assert sum(point.requests for point in points) == 10
+
+
+async def test_what_could_not_be_stored_is_stored_later(nats_server):
+    """The broker is away when five minutes end: they are not lost."""
+    server = nats_server()
+    bus = await Bus.connect(server.url, name="test")
+    await ensure_topology(bus)
+    registry = await Registry.open(bus)
+    record = DeploymentRecord(spec=deployment(), generation=1)
+    await registry.put(subjects.deployment_key("iris", "blue"), record)
+    observer = Observer()
+    recorder = Recorder(bus, registry, observer)
+    for at_s in (1.0, 2.0):
+        observer.demand.hear(GatewayHeartbeat(gateway="g", revision=1), at_s)
+    back = asyncio.Event()
+
+    async def note():
+        back.set()
+
+    bus.on_reconnect(note)
+
+    server.kill()
+    await recorder.close()
+    unstored = repr(recorder)
+    server.start()
+    await back.wait()
+    await recorder.close()
+
+    assert (unstored, repr(recorder)) == ("<Recorder unstored=1>", "<Recorder unstored=0>")
+    assert (await subject_counts(bus, subjects.LOAD_STREAM, SUBJECT))[0] == {SUBJECT: 1}
+    await registry.close()
+    await bus.close()
 
 
 async def test_a_floor_is_learned_from_days_of_demand(rig):
