@@ -34,6 +34,7 @@ LOGS_STREAM: Final = "LOGS"
 EVENTS_STREAM: Final = "EVENTS"
 TRAFFIC_STREAM: Final = "TRAFFIC"
 SCALE_STREAM: Final = "SCALE"
+LOAD_STREAM: Final = "LOAD"
 INGRESS_STREAM: Final = "INGRESS"
 RESULTS_STREAM: Final = "RESULTS"
 JOBS_STREAM: Final = "JOBS"
@@ -67,6 +68,7 @@ TRAFFIC: Final = "mesh.traffic.>"
 SHADOWS: Final = "mesh.shadow.>"
 DEAD: Final = "mesh.dead.>"
 SCALES: Final = "mesh.scale.>"
+LOADS: Final = "mesh.load.*.*"
 BODIES: Final = "mesh.body.>"
 
 
@@ -233,6 +235,11 @@ def retried_id(seq: int) -> str:
 def scale(endpoint: str, deployment: str) -> str:
     """Where the scaler says why a deployment gets more instances, or fewer."""
     return f"mesh.scale.{endpoint}.{deployment}"
+
+
+def load(endpoint: str, deployment: str) -> str:
+    """Where it is kept what a deployment was asked for, five minutes by five minutes."""
+    return f"mesh.load.{endpoint}.{deployment}"
 
 
 def body(body_id: str, index: int) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Final
@@ -16,6 +17,7 @@ from mesh.bus import Bus, Message, Subscription
 from mesh.subjects import WorkerAddress
 from mesh.wire import GatewayHeartbeat, WorkerHeartbeat
 from scaler.fleet import Fleet
+from scaler.forecast.demand import Demand
 from scaler.gateways import FIRST_BEATS_S, Gateways
 from scaler.offered import Offered
 from scaler.signals import expected_wait_s, heard_signals
@@ -65,6 +67,7 @@ class Observer:
         self.fleet = Fleet()
         self.gateways = Gateways(self._clock, first_beats_s)
         self.offered = Offered()
+        self.demand = Demand()
         self.failures = Failures()
 
     def __repr__(self) -> str:
@@ -131,3 +134,4 @@ class Observer:
         if said is not None:
             self.gateways.hear(said)
             self.offered.hear(said, self._clock())
+            self.demand.hear(said, time.time())

@@ -72,6 +72,7 @@ class Scaling:
         self._due: dict[Address, ScaleDecision] = {}
         self._on_news: list[Callable[[], None]] = []
         self._sources: list[Source] = []
+        self.remembered_s: Callable[[DeploymentRecord], float | None] = lambda _: None
         self.changes: Counter[tuple[str, str, str]] = Counter()
 
     def __repr__(self) -> str:
@@ -197,6 +198,8 @@ class Scaling:
         service = combined(ready)
         if service.answered:
             track.service_s = service.mean_s
+        elif track.service_s is None:
+            track.service_s = self.remembered_s(record)
         active = False
         if measured is not None:
             active = track.taken is not None and measured.taken != track.taken

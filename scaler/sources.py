@@ -5,6 +5,7 @@ Ring: service.
 
 from __future__ import annotations
 
+import asyncio
 from importlib.util import find_spec
 from typing import Final
 
@@ -13,6 +14,8 @@ from mesh.settings import ScalerSettings
 from mesh.spec.query_rules import URL_RULE, is_prometheus_url
 from mesh.spec.scale import ScaleSettings
 from scaler.asking import Queries
+from scaler.forecast.forecasts import Forecasts
+from scaler.forecast.recorder import Recorder
 from scaler.keeper import Parts
 
 EXTRA: Final = "statsmodels"
@@ -24,7 +27,11 @@ class Sources:
     def __init__(self, parts: Parts, settings: ScalerSettings) -> None:
         self._settings = settings
         self.queries = Queries(parts.registry, settings)
+        self.recorder = Recorder(parts.bus, parts.registry, parts.observer)
+        self.forecasts = Forecasts(parts.bus, parts.registry)
         parts.scaling.add_source(self.queries)
+        parts.scaling.add_source(self.forecasts)
+        parts.scaling.remembered_s = self.forecasts.service_s
         parts.refuse_scaling = self.refuse
         parts.query_failures = self.queries.failures
 
@@ -32,12 +39,15 @@ class Sources:
         return f"<Sources {self.queries!r}>"
 
     async def run(self) -> None:
-        """Ask for ever."""
-        await self.queries.run()
+        """Ask, record and fit for ever."""
+        async with asyncio.TaskGroup() as group:
+            for part in (self.queries, self.recorder, self.forecasts):
+                group.create_task(part.run())
 
     async def close(self) -> None:
-        """Ask no more."""
+        """Ask no more, and store what was recorded."""
         await self.queries.close()
+        await self.recorder.close()
 
     def refuse(self, scale: ScaleSettings | None) -> None:
         """Refuse settings that this scaler could not act on.

@@ -198,6 +198,7 @@ def _scaler_publishes() -> list[str]:
         subjects.EVENTS,
         subjects.DEPTHS,
         subjects.SCALES,
+        subjects.LOADS,
         # What a deleted deployment leaves is enqueued anew.
         subjects.ENQUEUES,
         subjects.JOBS,

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Final
 
 from mesh.scaling.observation import Observation
 from mesh.scaling.policy import Asked
+
+STEADY_S: Final = 900.0  # what is expected of one five minutes and of the next differs by chance
 
 
 class Forecast:
@@ -14,7 +17,7 @@ class Forecast:
 
     def __init__(self, percent: int, hold_s: float) -> None:
         self._percent = percent
-        self._hold_s = hold_s
+        self._hold_s = max(hold_s, STEADY_S)
 
     def __repr__(self) -> str:
         return f"<Forecast {self._percent}%>"
