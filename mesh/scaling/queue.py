@@ -8,14 +8,15 @@ over a stable and a panic window, and the larger one counts. To it comes
 - what a backlog needs: what will wait once new instances are ready is gone soon after.
 
 In a panic, which is a backlog or a load far above that of the stable window, nothing is taken
-away; later at most half of the instances at once. Ring: decisions.
+away; what it needed on top goes as soon as it is over, at most half of the instances at once.
+Ring: decisions.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 from mesh.scaling.erlang import servers_for
 from mesh.scaling.observation import Observation
@@ -27,13 +28,8 @@ from mesh.spec.scale import WaitSettings
 BACKLOG_SHARE: Final = 0.5  # of the target: what takes longer is a backlog
 DRAIN_SHARE: Final = 0.2  # of a start: in this time a backlog is to be gone
 STARTS_HELD: Final = 1.5  # what was needed may be needed again before it could be started again
-
-
-class _Need(NamedTuple):
-    """Slots that are needed, and whether that is a panic."""
-
-    slots: float
-    is_panic: bool
+MOST_AT_ONCE: Final = 2  # down, and up before a service time is known: by this factor
+STEP_S: Final = 2.0
 
 
 class QueueWait:
@@ -50,28 +46,38 @@ class QueueWait:
         return f"<QueueWait wait_s={self._wait_s} panic_most={self._panic_most}>"
 
     def ask(self, seen: Observation, now_s: float) -> Iterator[Asked]:
-        """Ask for what the load needs; nothing before a service time is known."""
+        """Ask for what the load needs, and for what a panic needs on top."""
         if seen.depth is None:
             return
         self._load.note(seen, seen.depth, now_s)
-        if not self._load.is_known or not is_asked_for(seen):
+        if not is_asked_for(seen):
             self._panic_most = 0
-            return
-        need = self._need(seen)
-        count = math.ceil(need.slots / seen.slots)
-        self._panic_most = max(count, self._panic_most) if need.is_panic else 0
-        count = max(count, self._panic_most, math.ceil(seen.working / 2))
-        yield Asked("wait", count, self._why(), self._held_s())
+        elif self._load.is_known:
+            yield from self._asked(seen)
+        else:
+            most = max(1, MOST_AT_ONCE * seen.ready)
+            count = min(most, math.ceil(seen.depth / seen.slots))
+            yield Asked("wait", count, "how long a request takes is not known,", STEP_S)
 
-    def _need(self, seen: Observation) -> _Need:
-        load, settings = self._load, self._settings
-        slots = self._standing(load.usual, load.sudden)
-        is_panic = load.sudden * 100 > load.usual * settings.panic_percentage
-        ready = seen.ready * seen.slots
-        if load.waiting * load.service_s > BACKLOG_SHARE * self._wait_s * ready:
-            coming = max(0, seen.current - seen.ready) * seen.slots / 2
-            return _Need(max(slots, self._draining(ready + coming)), is_panic=True)
-        return _Need(slots, is_panic)
+    def _asked(self, seen: Observation) -> Iterator[Asked]:
+        load, why = self._load, self._why()
+        standing = math.ceil(self._standing(load.usual, load.sudden) / seen.slots)
+        yield Asked("wait", standing, why, self._held_s())
+        backlog = self._backlog(seen)
+        sudden = max(standing, backlog)
+        if backlog or load.sudden * 100 > load.usual * self._settings.panic_percentage:
+            self._panic_most = sudden = max(sudden, self._panic_most)
+        else:
+            self._panic_most = 0
+        yield Asked("panic", max(sudden, math.ceil(seen.working / MOST_AT_ONCE)), why, STEP_S)
+
+    def _backlog(self, seen: Observation) -> int:
+        """The instances for a backlog; 0 if there is none."""
+        load, ready = self._load, seen.ready * seen.slots
+        if load.waiting * load.service_s <= BACKLOG_SHARE * self._wait_s * ready:
+            return 0
+        coming = max(0, seen.current - seen.ready) * seen.slots / 2
+        return math.ceil(self._draining(ready + coming) / seen.slots)
 
     def _standing(self, usual: float, sudden: float) -> float:
         """The slots for a load that stays, or grows by a burst while instances start."""

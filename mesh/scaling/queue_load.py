@@ -31,6 +31,7 @@ class QueueLoad:
         self._offered_per_s = 0.0
         self._startup_s = 0.0
         self._last_startup_s = 0.0
+        self._busy = 0
         self.waiting = 0
 
     def __repr__(self) -> str:
@@ -40,6 +41,7 @@ class QueueLoad:
         """Take what is seen now."""
         running = min(depth, seen.ready * seen.slots)
         self.waiting = depth - running
+        self._busy = running
         self._depth.add(now_s, depth)
         for window, figure in (
             (self._running, running),
@@ -81,7 +83,7 @@ class QueueLoad:
     @property
     def rising(self) -> float:
         """The load as it is judged from how fast the queue grows; for when there is a backlog."""
-        grown = (self._running_now.mean or 0.0) + self._depth.growth_per_s * self.service_s
+        grown = self._busy + self._depth.growth_per_s * self.service_s
         return max(self.usual, self.sudden, grown, self._offered_per_s * self.service_s)
 
     def _note_startup(self, last_s: float) -> None:
