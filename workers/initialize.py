@@ -22,6 +22,8 @@ from mesh.spec.deployment import DeploymentSpec
 from mesh.subjects import CONFIG_BUCKET, WorkerAddress
 from workers.instance import Instance
 from workers.launch import NO_BYTECODE, RunnerConfig, Tensors
+from workers.probe import probes_of
+from workers.probed import ProbedRuntime
 from workers.runtime import Runtime, Say
 from workers.scripts import ScriptRuntime
 from workers.warmup import WarmRuntime, warmup_of
@@ -53,8 +55,11 @@ async def prepare(instance: Instance, settings: Settings, say: Say) -> Runtime:
         runtime, folder = await _prepare_triton(record, settings, fetch)
     else:
         runtime, folder = await _prepare_script(record, fetch)
-    warmup = warmup_of(record.spec, folder)
-    return WarmRuntime(runtime, warmup) if warmup is not None else runtime
+    if (warmup := warmup_of(record.spec, folder)) is not None:
+        runtime = WarmRuntime(runtime, warmup)
+    if probes := probes_of(record.spec):
+        runtime = ProbedRuntime(runtime, probes)
+    return runtime
 
 
 async def _prepare_script(record: DeploymentRecord, fetch: Fetch) -> tuple[Runtime, Path]:

@@ -93,6 +93,8 @@ class WarmRunner:
         self.submit, self.cancel = self._runner.submit, self._runner.cancel
         self.pause, self.resume = self._runner.pause, self._runner.resume
         self.sweep, self.close = self._runner.sweep, self._runner.close
+        self.ping, self.stop = self._runner.ping, self._runner.stop
+        self.unready = ""
 
     def __repr__(self) -> str:
         return f"<WarmRunner warm={self._is_warm} {self._runner!r}>"
@@ -101,6 +103,11 @@ class WarmRunner:
     def is_ready(self) -> bool:
         """Whether it serves."""
         return self._is_warm and self._runner.is_ready
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request keeps it that has time left to run."""
+        return (self._answer is not None and not self._answer.done()) or self._runner.is_busy
 
     @property
     def pids(self) -> Sequence[int]:
