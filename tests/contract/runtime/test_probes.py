@@ -16,6 +16,7 @@ from workers.probed import ProbedRuntime
 pytestmark = pytest.mark.timeout(60)
 
 QUICK = Probe(initial_delay=1, period=1, timeout=1, failure_threshold=1)
+PATIENT = Probe(initial_delay=1, period=1, timeout=1, failure_threshold=60)
 
 
 def probed(subject: Subject, **probes: Probe) -> Pool:
@@ -27,7 +28,7 @@ def probed(subject: Subject, **probes: Probe) -> Pool:
 
 async def test_it_is_ready_when_its_probes_have_succeeded(subject: Subject):
     """And serves as ever, while they go on."""
-    pool = probed(subject, startup=QUICK, liveness=QUICK, readiness=QUICK)
+    pool = probed(subject, startup=PATIENT, liveness=QUICK, readiness=QUICK)
 
     await pool.start()
 
@@ -37,7 +38,7 @@ async def test_it_is_ready_when_its_probes_have_succeeded(subject: Subject):
 
 async def test_one_that_is_stuck_is_replaced(subject: Subject):
     """Liveness: what it had in hand is told with its end, which says why."""
-    pool = probed(subject, liveness=QUICK)
+    pool = probed(subject, startup=PATIENT, liveness=QUICK)
     await pool.start()
     stuck = pool.pids[0]
     os.kill(stuck, signal.SIGSTOP)
@@ -52,7 +53,7 @@ async def test_one_that_is_stuck_is_replaced(subject: Subject):
 
 async def test_readiness_comes_and_goes(subject: Subject):
     """A runner that is not ready is handed nothing, and says why; it comes back by itself."""
-    pool = probed(subject, readiness=QUICK)
+    pool = probed(subject, startup=PATIENT, readiness=QUICK)
     await pool.start()
     os.kill(pool.pids[0], signal.SIGSTOP)
     await subject.heard.until(lambda: not pool.is_ready)

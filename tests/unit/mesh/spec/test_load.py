@@ -378,7 +378,7 @@ def test_values_of_variables_and_tags_are_text_as_written(folder: Path):
 
 def test_keys_that_are_not_acted_on_are_named(folder: Path):
     """A warning names the outermost key, once, and where it stands."""
-    more = "instance_type: Standard_DS3_v2\ndata_collector:\n  sampling_rate: 0.5\n  rolling_rate: Day\n"
+    more = "instance_type: F4\ndata_collector:\n  sampling_rate: 0.5\n  rolling_rate: Day\n"
     path = write(folder, BLUE + more)
 
     loaded = load_deployment(path)
