@@ -18,6 +18,7 @@ PROBATION_S: Final = 10.0
 PROBATION_POINTS: Final = 0.05
 ROUNDING: Final = 1e-9
 UNHEARD_S: Final = 2.0
+STALE_S: Final = 5.0
 WINDOW_S: Final = 30.0
 LOOK_S: Final = 1.0
 LEAST_ANSWERS: Final = 20
@@ -107,7 +108,7 @@ class Conduct:
         self._start = Record()
         self._past: deque[Look] = deque()
         self._depth: Depth | None = None
-        self._held_s = 0.0
+        self._heard_s = self._held_s = 0.0
         self._forgiven_s = -math.inf
         self.verdict: Verdict = "probation" if generation > 1 else "ready"
         self.reason = ""
@@ -124,9 +125,9 @@ class Conduct:
         """Whether the scaler has said anything of the deployment."""
         return self._depth is not None
 
-    def hear(self, depth: Depth) -> None:
+    def hear(self, depth: Depth, now_s: float) -> None:
         """Take in what the scaler says of the deployment."""
-        self._depth = depth
+        self._depth, self._heard_s = depth, now_s
 
     def judge(self, total: Record, *, is_busy: bool, now_s: float) -> bool:
         """Look at what it has answered since its start; tell whether the verdict has changed.
@@ -161,7 +162,7 @@ class Conduct:
 
     def _of_sibling(self, total: Record, now_s: float) -> Verdict:
         own = total.without(self._past[0].own)
-        siblings = self._siblings(self._past[0].told)
+        siblings = self._siblings(self._past[0].told, now_s)
         better = outdoing(own, siblings)
         held_s = now_s - self._held_s
         if self.verdict == "ready":
@@ -179,21 +180,23 @@ class Conduct:
     def _is_suspicious(self, own: Record, now_s: float) -> bool:
         """Whether it is far worse than siblings ever were; what they do now is not known."""
         is_forgiven = now_s - self._forgiven_s < WINDOW_S
-        return not is_forgiven and bool(outdoing(own, self._siblings({})))
+        return not is_forgiven and bool(outdoing(own, self._siblings({}, now_s)))
 
     def _accuse(self, own: Record, whom: str, others: Record) -> Verdict:
         self.reason = f"{own}; of {whom} {others}"
         return "suspect"
 
-    def _told(self) -> Told:
-        """What each of its generation has answered since its start, as last told."""
-        return self._depth.instances.get(str(self._generation), {}) if self._depth else {}
+    def _told(self, now_s: float) -> Told:
+        """What each of its generation has answered since its start; nothing if that is old."""
+        if self._depth is None or now_s - self._heard_s > STALE_S:
+            return {}
+        return self._depth.instances.get(str(self._generation), {})
 
-    def _siblings(self, before: Told) -> list[Record]:
+    def _siblings(self, before: Told, now_s: float) -> list[Record]:
         """What others have answered since, those that have answered enough."""
         grown = [
             Record(*counts).without(Record(*before.get(instance, (0, 0))))
-            for instance, counts in self._told().items()
+            for instance, counts in self._told(now_s).items()
             if instance != self._instance
         ]
         return [one for one in grown if one.answers >= LEAST_ANSWERS]
@@ -202,6 +205,6 @@ class Conduct:
         """Remember how things stand once a second, for half a minute."""
         past = self._past
         if not past or now_s - past[-1].at_s >= LOOK_S:
-            past.append(Look(now_s, total, self._told()))
+            past.append(Look(now_s, total, self._told(now_s)))
         while len(past) > 1 and now_s - past[0].at_s > WINDOW_S:
             past.popleft()
