@@ -110,7 +110,8 @@ class Depths:
         return trouble(self._states.get(endpoint, deployment), ready)
 
     def _depth(self, endpoint: str, deployment: str, lanes: Lanes) -> Depth:
-        ready = self._observer.fleet.ready(endpoint, deployment, self._clock())
+        now_s = self._clock()
+        ready = self._observer.fleet.ready(endpoint, deployment, now_s)
         return Depth(
             endpoint=endpoint,
             deployment=deployment,
@@ -121,4 +122,7 @@ class Depths:
             service=combined(ready),
             gateways=len(self._observer.gateways.live()),
             startup_s=self._observer.fleet.startup_s(endpoint, deployment),
+            serving=self._states.get(endpoint, deployment).serving,
+            health=self._observer.health.lately(endpoint, deployment, now_s),
+            instances=self._observer.health.totals(endpoint, deployment),
         )

@@ -19,6 +19,7 @@ from mesh.wire import GatewayHeartbeat, WorkerHeartbeat
 from scaler.fleet import Fleet
 from scaler.forecast.demand import Demand
 from scaler.gateways import FIRST_BEATS_S, Gateways
+from scaler.health import Health
 from scaler.offered import Offered
 from scaler.signals import expected_wait_s, heard_signals
 
@@ -68,6 +69,7 @@ class Observer:
         self.gateways = Gateways(self._clock, first_beats_s)
         self.offered = Offered()
         self.demand = Demand()
+        self.health = Health()
         self.failures = Failures()
 
     def __repr__(self) -> str:
@@ -111,6 +113,7 @@ class Observer:
     def expire(self) -> None:
         """Forget who has been silent for long."""
         self.fleet.expire(self._clock())
+        self.health.expire(self._clock())
         self.gateways.expire()
         self.offered.retain(self.gateways.known())
 
@@ -125,6 +128,7 @@ class Observer:
         if said.state == "failed" and said.reason:
             address = WorkerAddress(said.endpoint, said.deployment, said.instance)
             self.failures.note(address, said.reason)
+        self.health.hear(said, self._clock())
         if self.fleet.hear(said, self._clock()):
             for callback in self._on_news:
                 callback()

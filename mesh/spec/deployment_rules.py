@@ -23,6 +23,7 @@ from mesh.spec.scale import WaitSettings
 from mesh.spec.schedule_rules import schedule_violations
 from mesh.spec.triton_rules import triton_violations
 from mesh.spec.violation import MISSING, Violation
+from mesh.spec.warmup import warmup_violations
 from mesh.subjects import NAME_RULE, is_name
 
 LONGEST_TIMEOUT_MS: Final = {"managed": 180_000, "kubernetes": 300_000}
@@ -51,6 +52,7 @@ def deployment_violations(spec: DeploymentSpec) -> list[Violation]:
         *_collections(spec),
         *_options(spec),
         *triton_violations(spec),
+        *warmup_violations(spec.mesh.warmup),
     ]
 
 
