@@ -21,7 +21,7 @@ from scaler.launchers import Launcher, LaunchError
 from scaler.memory import Memory
 from scaler.registry import Registry
 from scaler.removal import Removals
-from scaler.situation import Action, Collect, Drain, Kill, Launch, Remove, TakeTraffic
+from scaler.situation import Action, Collect, Drain, Kill, Launch, Remove, Replace, TakeTraffic
 from scaler.states import Address
 from scaler.traffic import take_all
 
@@ -61,6 +61,8 @@ class Hands:
                 await self._launch(address, generation, reason)
             case Drain(instance, reason):
                 await self.drain(WorkerAddress(*address, instance), reason)
+            case Replace(instance, reason):
+                await self._replace(WorkerAddress(*address, instance), reason)
             case Kill(instance, reason):
                 await self._kill(WorkerAddress(*address, instance), reason)
             case Collect(generation):
@@ -97,6 +99,12 @@ class Hands:
             return
         self.starts[address] += 1
         await self._tell("Started", instance, generation, reason)
+
+    async def _replace(self, address: WorkerAddress, reason: str) -> None:
+        for running in self._launcher.running():
+            if running.address == address and running.draining_since_s is None:
+                await self._memory.note_suspect(running, reason)
+                await self.drain(address, f"suspect: {reason}")
 
     async def _kill(self, address: WorkerAddress, reason: str) -> None:
         for running in self._launcher.running():

@@ -75,6 +75,17 @@ class Memory:
         """Count a process that could not even be started as a crash."""
         await self._add(address, generation, Ending(reason=why))
 
+    async def note_suspect(self, running: Running, why: str) -> None:
+        """Count an instance that has stopped pulling by itself as a crash."""
+        address, now_s = running.address, self._clock()
+        beat = self._observer.fleet.get(address)
+        ready_at_s = beat.ready_at_s if beat is not None else None
+        lesson = Ending(
+            reason=f"instance {address.instance} was suspect: {why}",
+            ready_for_s=now_s - ready_at_s if ready_at_s is not None else 0.0,
+        )
+        await self._add(address, running.generation, lesson)
+
     async def close(self) -> None:
         """Stop waiting for reasons."""
         await end(self._steps)

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from mesh.spec.rollout import RolloutOptions
+
 Device = Literal["cpu", "cuda"]
 Admission = Literal["deadline", "inflight", "none"]
 
@@ -120,3 +122,6 @@ class MeshOptions(
             "request (Open Inference Protocol v2) as arrays by name: numpy's, cupy's with `cuda`."
         ),
     ] = "text"
+    rollout: Annotated[
+        RolloutOptions, Meta(description="How an update replaces the instances.")
+    ] = RolloutOptions()

@@ -76,27 +76,30 @@ def test_draining_process_does_not_hold_a_place():
     assert len(kinds(decide(seen, 0.0), Launch)) == 1
 
 
-def test_update_starts_new_beside_old():
-    """A new generation is started in full while the old one goes on."""
+def test_update_starts_a_wave_beside_the_old():
+    """Of a new generation as many start as the surge allows, while the old one goes on."""
     seen = Situation(record=record(generation=2), state=OLD, instances=instances("ready", "a", "b"))
 
     plan = decide(seen, 0.0)
 
-    assert [action.generation for action in plan.actions] == [2, 2]
+    assert [action.generation for action in plan.actions] == [2]
     assert plan.state.state == "Updating"
 
 
-def test_update_keeps_old_until_all_new_are_ready():
-    """Half a new generation is no reason to stop the old one."""
+def test_update_retires_an_old_one_for_each_new_one_that_is_ready():
+    """What the new generation can do the old one need not; the next wave starts in its place."""
     seen = Situation(
         record=record(generation=2),
         state=OLD,
-        instances=instances("ready", "a", "b")
-        + instances("ready", "c", generation=2)
-        + instances("starting", "d", generation=2),
+        instances=instances("ready", "a", in_flight=1)
+        + instances("ready", "b")
+        + instances("ready", "c", generation=2),
     )
 
-    assert decide(seen, 0.0).actions == ()
+    assert decide(seen, 0.0).actions == (
+        Drain("b", "generation 1 is not to serve"),
+        Launch(2, "1 of 2 instances"),
+    )
 
 
 def test_update_drains_old_when_new_is_ready():
@@ -113,12 +116,14 @@ def test_update_drains_old_when_new_is_ready():
     assert (plan.state.state, plan.state.serving) == ("Succeeded", 2)
 
 
-def test_failed_update_leaves_old_serving():
-    """A generation that cannot boot is given up at once; the old one stays whole."""
+def test_failed_update_goes_back_to_old():
+    """A generation that cannot boot is given up at once; the old one is made whole again."""
     seen = Situation(
         record=record(generation=2),
         state=OLD,
-        instances=instances("ready", "a") + instances("ready", "c", generation=2),
+        instances=instances("ready", "a")
+        + instances("ready", "c", generation=2)
+        + instances("starting", "d", generation=2),
         crashes={2: Crashes(count=1, reason="ValueError: no model", boot_failed=True)},
     )
 
@@ -126,9 +131,9 @@ def test_failed_update_leaves_old_serving():
 
     assert plan.state.state == "Failed"
     assert plan.state.reason == "ValueError: no model"
-    assert plan.state.serving == 1
+    assert (plan.state.serving, plan.state.failures) == (1, {2: "ValueError: no model"})
     assert [action.generation for action in kinds(plan, Launch)] == [1]
-    assert [action.instance for action in kinds(plan, Drain)] == ["c"]
+    assert [action.instance for action in kinds(plan, Drain)] == ["d"]
 
 
 def test_failed_state_is_not_tried_again():
@@ -216,16 +221,16 @@ def test_overdue_instance_is_killed(phase):
     assert [action.instance for action in kinds(decide(seen, 0.0), Kill)] == ["a"]
 
 
-def test_unused_generation_records_are_collected():
-    """Records go once nothing serves, starts or drains their generation."""
+def test_old_generation_records_are_collected():
+    """The last ten stay, and those that something serves, starts or drains."""
     seen = Situation(
-        record=record(generation=4),
+        record=record(generation=14),
         state=replace(OLD, serving=3),
         instances=instances("draining", "a", generation=2),
-        kept=frozenset({1, 2, 3, 4, 5}),  # 5 is written just before the record names it
+        kept=frozenset(range(1, 16)),  # 15 is written just before the record names it
     )
 
-    assert kinds(decide(seen, 0.0), Collect) == [Collect(1)]
+    assert kinds(decide(seen, 0.0), Collect) == [Collect(1), Collect(4)]
 
 
 def test_all_traffic_is_taken_when_ready():
