@@ -16,7 +16,9 @@ from mesh.figures import GpuFigures
 from mesh.reason import headline
 from mesh.records import Artifact
 
-STYLES: Final = {"Succeeded": "green", "Failed": "red", "ready": "green", "failed": "red"}
+GOOD: Final = ("Succeeded", "ready", "serving")
+BAD: Final = ("Failed", "failed", "suspect")
+STYLES: Final = dict.fromkeys(GOOD, "green") | dict.fromkeys(BAD, "red")
 SHORT_DIGEST: Final = 12
 
 Fields = Iterable[tuple[str, str | Text]]
@@ -172,7 +174,10 @@ def progress_text(view: DeploymentView | None) -> str:
     """A deployment on one line, while somebody waits for it."""
     if view is None:
         return "not there"
-    text = f"{view.provisioning_state}, {ready_count(view)} of {view.instance_count} ready"
+    count = f"{ready_count(view)} of {view.instance_count} ready"
+    if is_behind(view) and view.provisioning_state == "Updating":
+        count = f"new {count}, old {old_count(view)} ready"
+    text = f"{view.provisioning_state}, {count}"
     if is_behind(view):
         until = "" if view.provisioning_state == "Failed" else f" until {view.generation} is ready"
         text += f", generation {view.serving_generation} serves{until}"
@@ -207,6 +212,11 @@ def ready_count(view: DeploymentView) -> int:
     if view.provisioning_state == "Failed" and is_behind(view):
         generation = view.serving_generation
     return sum(i.state == "ready" and i.generation == generation for i in view.instances)
+
+
+def old_count(view: DeploymentView) -> int:
+    """How many instances of older generations are ready."""
+    return sum(i.state == "ready" and i.generation < view.generation for i in view.instances)
 
 
 def state_text(state: str) -> Text:
