@@ -92,6 +92,7 @@ def deployment_details(view: DeploymentView) -> RenderableType:
             ("Reason", view.reason.rstrip()),
             ("Generation", f"{view.generation}{serving}"),
             ("Instances", f"{ready_count(view)} of {view.instance_count} ready"),
+            ("Update", wave_text(view)),
             ("Scaling", scaling_text(view.scaling)),
             ("Traffic", f"{view.traffic}%"),
             ("Mirror traffic", f"{view.mirror_traffic}%" if view.mirror_traffic else ""),
@@ -174,9 +175,7 @@ def progress_text(view: DeploymentView | None) -> str:
     """A deployment on one line, while somebody waits for it."""
     if view is None:
         return "not there"
-    count = f"{ready_count(view)} of {view.instance_count} ready"
-    if is_behind(view) and view.provisioning_state == "Updating":
-        count = f"new {count}, old {old_count(view)} ready"
+    count = wave_text(view) or f"{ready_count(view)} of {view.instance_count} ready"
     text = f"{view.provisioning_state}, {count}"
     if is_behind(view):
         until = "" if view.provisioning_state == "Failed" else f" until {view.generation} is ready"
@@ -214,9 +213,12 @@ def ready_count(view: DeploymentView) -> int:
     return sum(i.state == "ready" and i.generation == generation for i in view.instances)
 
 
-def old_count(view: DeploymentView) -> int:
-    """How many instances of older generations are ready."""
-    return sum(i.state == "ready" and i.generation < view.generation for i in view.instances)
+def wave_text(view: DeploymentView) -> str:
+    """How far an update has come, empty if there is none."""
+    if not is_behind(view) or view.provisioning_state != "Updating":
+        return ""
+    old = sum(i.state == "ready" and i.generation < view.generation for i in view.instances)
+    return f"new {ready_count(view)} of {view.instance_count} ready, old {old} ready"
 
 
 def state_text(state: str) -> Text:

@@ -173,7 +173,7 @@ def _change_text(old: DeploymentRecord, new: DeploymentPut, note: str) -> str:
     """What a new generation changes; the same again is another try."""
     before = Version.of(old.spec, old.code, old.model)
     text = summary(differences(before, Version.of(new.spec, new.code, new.model)))
-    return "; ".join(part for part in (note, text) if part) or "tried again"
+    return note or text or "tried again"
 
 
 def _refuse_autoscaled(spec: DeploymentSpec) -> None:
