@@ -61,8 +61,10 @@ class Hands:
                 await self._launch(address, generation, reason)
             case Drain(instance, reason):
                 await self.drain(WorkerAddress(*address, instance), reason)
-            case Replace(instance, reason):
-                await self._replace(WorkerAddress(*address, instance), reason)
+            case Replace(instance, generation, reason):
+                suspect = WorkerAddress(*address, instance)
+                await self._memory.note_suspect(suspect, generation, reason)
+                await self.drain(suspect, f"suspect: {reason}")
             case Kill(instance, reason):
                 await self._kill(WorkerAddress(*address, instance), reason)
             case Collect(generation):
@@ -99,12 +101,6 @@ class Hands:
             return
         self.starts[address] += 1
         await self._tell("Started", instance, generation, reason)
-
-    async def _replace(self, address: WorkerAddress, reason: str) -> None:
-        for running in self._launcher.running():
-            if running.address == address and running.draining_since_s is None:
-                await self._memory.note_suspect(running, reason)
-                await self.drain(address, f"suspect: {reason}")
 
     async def _kill(self, address: WorkerAddress, reason: str) -> None:
         for running in self._launcher.running():

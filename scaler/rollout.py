@@ -94,7 +94,7 @@ def replacements(seen: Situation, aim: Aim, now_s: float) -> Iterator[Replace]:
         least = min(aim.most, aim.count) if generation == aim.generation else aim.kept
         is_whole = len(own) >= least and not any(_is_coming(i) for i in own)
         if suspects and is_whole and now_s >= memory(seen, generation).retry_at_s:
-            yield Replace(suspects[0].instance, suspects[0].reason or "suspect")
+            yield Replace(suspects[0].instance, generation, suspects[0].reason or "suspect")
 
 
 def retirements(seen: Situation, aim: Aim) -> list[Drain]:

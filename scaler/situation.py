@@ -67,6 +67,7 @@ class Replace(msgspec.Struct, frozen=True, tag=True):
     """Drain an instance that has stopped pulling by itself, and remember it as a crash."""
 
     instance: str
+    generation: int
     reason: str
 
 

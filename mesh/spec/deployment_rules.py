@@ -20,6 +20,7 @@ from mesh.spec.rollout import rollout_violations
 from mesh.spec.runtime import ResourceAmounts
 from mesh.spec.triton_rules import triton_violations
 from mesh.spec.violation import MISSING, Violation
+from mesh.spec.warmup import warmup_violations
 from mesh.subjects import NAME_RULE, is_name
 
 LONGEST_TIMEOUT_MS: Final = {"managed": 180_000, "kubernetes": 300_000}
@@ -49,6 +50,7 @@ def deployment_violations(spec: DeploymentSpec) -> list[Violation]:
         *_options(spec),
         *triton_violations(spec),
         *rollout_violations(spec),
+        *warmup_violations(spec.mesh.warmup),
     ]
 
 

@@ -181,7 +181,7 @@ def test_suspects_of_what_serves_are_replaced_one_after_the_other():
     seen = Situation(record=record(1), state=OLD, instances=suspects + instances("ready", "d"))
     going = instances("draining", "a") + suspects[1:] + instances("starting", "e", "d")
 
-    assert decide(seen, 0.0).actions == (Replace("a", "9 of 10 failed"),)
+    assert decide(seen, 0.0).actions == (Replace("a", 1, "9 of 10 failed"),)
     assert decide(replace(seen, instances=going), 0.0).actions == ()
 
 
@@ -197,7 +197,7 @@ def test_a_suspect_is_not_replaced_before_its_back_off():
     early, due = decide(seen, 5.0), decide(seen, 10.0)
 
     assert (early.actions, early.state.reason) == ((), "9 of 10 failed (crash 2 in a row)")
-    assert due.actions == (Replace("a", "suspect"),)
+    assert due.actions == (Replace("a", 1, "suspect"),)
 
 
 def test_an_unready_instance_is_left_alone():
