@@ -166,7 +166,7 @@ SCALER = (
     ),
     Chart(
         "Updates, last 10 minutes",
-        "Generations that took over, that failed and were taken back, and that a newer one overtook.",
+        "Generations that took over, failed and were taken back, or were overtaken by a newer one.",
         (
             Query(
                 f"sum by ({BOTH}, outcome) (increase(mesh_rollouts_total{{{HERE}}}[10m]))",

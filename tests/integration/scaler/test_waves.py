@@ -6,6 +6,7 @@ from mesh.api import DeploymentView
 from mesh.generation_api import GenerationView
 from tests.integration.scaler.conftest import alive, deployment
 
+pytestmark = pytest.mark.timeout(60)  # several waves, one after another
 FIGURES = "20 of 20 answers failed"
 FOUR = {"instance_count": 4}
 NAMES = {"endpoint": "iris", "name": "blue"}
