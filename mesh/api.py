@@ -42,7 +42,8 @@ class Name(msgspec.Struct, frozen=True, kw_only=True):
 class DeploymentName(msgspec.Struct, frozen=True, kw_only=True):
     """Which deployment.
 
-    Verbs: deployment.get, deployment.delete, deployment.pause, deployment.resume.
+    Verbs: deployment.get, deployment.delete, deployment.pause, deployment.resume,
+    deployment.history.
     """
 
     endpoint: str

@@ -31,6 +31,7 @@ from mesh.connect import broker_access
 from mesh.console import ConsoleLine, LogQuery, read_console
 from mesh.errors import ConflictError
 from mesh.folders import Folders, OnUpload, store_folders
+from mesh.generations import Generations
 from mesh.letters import DeadLetters
 from mesh.requests import Requests
 from mesh.scales import Scales
@@ -70,6 +71,7 @@ class Management:
         """
         self._bus = bus
         self._verbs = Verbs(bus, timeout_s)
+        self.generations = Generations(bus, self._verbs)
         self.dead_letters = DeadLetters(bus, self._verbs)
         self.requests = Requests(bus, self._verbs)
         self.scaling = Scales(bus, self._verbs)

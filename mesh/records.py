@@ -50,6 +50,7 @@ class DeploymentRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     record of each generation is also kept under its own key, unchanged for ever but for deletion.
     `all_traffic`: it is to get all live traffic once it is ready; cleared when that is done.
     `paused_count`: the instances to keep while autoscaling is paused, None while it is not.
+    `change`: what differs from the generation before, on one line.
     """
 
     spec: DeploymentSpec
@@ -60,6 +61,7 @@ class DeploymentRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     modified_at_s: float = 0.0
     deleting: bool = False
     all_traffic: bool = False
+    change: str = ""
     paused_count: int | None = None
 
     @property
@@ -148,7 +150,8 @@ class DeploymentState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     starts, or after a newer one has failed. `settled` is the instance count last reached. `target`
     is the count the load asks for and `target_reason` why it came to be, None and empty if nothing
     scales. `told` is the count that the history of changes ends with, None where nothing has been
-    counted yet, `told_paused` whether it ends with a pause.
+    counted yet, `told_paused` whether it ends with a pause. `failures`: why generations have failed
+    that still have a record, by generation.
     """
 
     state: ProvisioningState
@@ -163,3 +166,4 @@ class DeploymentState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     target_reason: str = ""
     told: int | None = None
     told_paused: bool = False
+    failures: dict[int, str] = {}

@@ -129,8 +129,9 @@ class Fleet:
             instance=running.address.instance,
             generation=running.generation,
             phase=phase,
-            in_flight=beat.said.in_flight if beat is not None else 0,
+            in_flight=max(beat.said.in_flight, beat.said.held) if beat is not None else 0,
             for_s=max(0.0, now_s - since_s),
+            reason=beat.said.reason if beat is not None else "",
         )
 
     def _heard_s(self, beat: Beat) -> float:

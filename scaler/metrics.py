@@ -46,6 +46,7 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
     gateways: int = 0
     verbs: Mapping[tuple[str, str], int] = {}
     scale_changes: Mapping[tuple[str, str, str], int] = {}
+    rollouts: Mapping[tuple[str, str, str], int] = {}
     leading: bool = False
 
 
@@ -88,6 +89,7 @@ class ScalerCollector(Collector):
         yield GaugeMetricFamily("mesh_scaler_leading", "1 while this one leads", picture.leading)
         yield _scale_changes(picture)
         yield from _sources(picture)
+        yield _rollouts(picture)
         yield _verbs(picture)
         yield metrics.broker_connected(is_connected=self.is_connected())
 
@@ -164,6 +166,17 @@ def _sources(picture: Picture) -> Iterable[Metric]:
         if deployment.forecast_per_s is not None:
             expected.add_metric(labels, deployment.forecast_per_s)
     yield from (values, failures, expected)
+
+
+def _rollouts(picture: Picture) -> Metric:
+    family = CounterMetricFamily(
+        "mesh_rollouts",
+        "Generations that took over, failed or were overtaken",
+        labels=[*LABELS, "outcome"],
+    )
+    for labels, count in picture.rollouts.items():
+        family.add_metric(labels, count)
+    return family
 
 
 def _verbs(picture: Picture) -> Metric:

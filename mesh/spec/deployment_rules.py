@@ -18,6 +18,7 @@ from mesh.spec.deployment import MAX_WORKERS, WORKER_COUNT, DeploymentSpec, is_w
 from mesh.spec.profile_rules import profile_violations
 from mesh.spec.quantity import quantity
 from mesh.spec.query_rules import query_violations
+from mesh.spec.rollout import rollout_violations
 from mesh.spec.runtime import ResourceAmounts
 from mesh.spec.scale import WaitSettings
 from mesh.spec.schedule_rules import schedule_violations
@@ -52,6 +53,7 @@ def deployment_violations(spec: DeploymentSpec) -> list[Violation]:
         *_collections(spec),
         *_options(spec),
         *triton_violations(spec),
+        *rollout_violations(spec),
         *warmup_violations(spec.mesh.warmup),
     ]
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from mesh.spec.rollout import RolloutOptions
 from mesh.spec.warmup import WarmupOptions
 
 Device = Literal["cpu", "cuda"]
@@ -126,3 +127,6 @@ class MeshOptions(
             "request (Open Inference Protocol v2) as arrays by name: numpy's, cupy's with `cuda`."
         ),
     ] = "text"
+    rollout: Annotated[
+        RolloutOptions, Meta(description="How an update replaces the instances.")
+    ] = RolloutOptions()
