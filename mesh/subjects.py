@@ -59,6 +59,8 @@ WORK: Final = "mesh.work.>"
 REPLIES: Final = "mesh.reply.>"
 CANCELS: Final = "mesh.cancel.>"
 DEPTHS: Final = "mesh.depth.>"
+DEMANDS: Final = "mesh.demand.*.*"
+DRAINS: Final = "mesh.drain.*.*.*"
 GATEWAY_HEARTBEATS: Final = "mesh.heartbeat.gateway.*"
 WORKER_HEARTBEATS: Final = "mesh.heartbeat.worker.>"
 EVENTS: Final = "mesh.event.>"
@@ -187,6 +189,22 @@ def gateway_heartbeat(gateway: str) -> str:
 def depth(endpoint: str, deployment: str) -> str:
     """Where the scaler leader says how deep a deployment's queue is."""
     return f"mesh.depth.{endpoint}.{deployment}"
+
+
+def demand(endpoint: str, deployment: str) -> str:
+    """Where a gateway says that requests wait for no instance, or are refused."""
+    return f"mesh.demand.{endpoint}.{deployment}"
+
+
+def demand_owner(subject: str) -> tuple[str, str]:
+    """Endpoint and deployment that a word on demand is about, from its subject."""
+    endpoint, deployment = subject.rsplit(".", 2)[1:]
+    return endpoint, deployment
+
+
+def drain(address: WorkerAddress) -> str:
+    """Where the scaler asks an instance that it cannot signal to stop."""
+    return f"mesh.drain.{'.'.join(address)}"
 
 
 def cancel(endpoint: str, deployment: str) -> str:

@@ -29,6 +29,7 @@ from mesh.tasks import end, wait_for
 from scaler.api.desk import Desk
 from scaler.api.service import ManagementService
 from scaler.crashes import Pace
+from scaler.demand import Demands
 from scaler.depth import Depths
 from scaler.discovery import Discovery
 from scaler.gateways import FIRST_BEATS_S
@@ -157,6 +158,9 @@ class Scaler:
             parts.observer.on_news(keeper.poke)
             depths = Depths(bus, parts.registry, parts.states, parts.observer)
             depths.on_measured(parts.scaling.note_measured)
+            demands = Demands(bus, depths.look)
+            await demands.start()
+            stack.push_async_callback(demands.close)
             keys = await Bucket.open(bus, subjects.KEYS_BUCKET)
             service = ManagementService(Desk(parts, depths, keys))
             painting = self._paint(parts, depths, keeper, service)

@@ -71,12 +71,13 @@ def permissions(role: Role) -> Permissions:
             ]
             return _limited(_gateway_publishes(), hears) | {"allow_responses": INVOKED}
         case "worker":
-            return _limited(_worker_publishes(), [subjects.CANCELS, own_inbox])
+            return _limited(_worker_publishes(), [subjects.CANCELS, subjects.DRAINS, own_inbox])
         case "scaler":
             hears = [
                 subjects.CALLS,
                 subjects.GATEWAY_HEARTBEATS,
                 subjects.WORKER_HEARTBEATS,
+                subjects.DEMANDS,
                 own_inbox,
             ]
             return _limited(_scaler_publishes(), hears) | {"allow_responses": ANSWERS}
@@ -145,6 +146,7 @@ def _gateway_publishes() -> list[str]:
     return [
         subjects.WORK,
         subjects.GATEWAY_HEARTBEATS,
+        subjects.DEMANDS,
         subjects.CANCELS,
         subjects.TRAFFIC,
         subjects.RESULTS,
@@ -198,6 +200,7 @@ def _scaler_publishes() -> list[str]:
         subjects.EVENTS,
         subjects.DEPTHS,
         subjects.SCALES,
+        subjects.DRAINS,
         # What a deleted deployment leaves is enqueued anew.
         subjects.ENQUEUES,
         subjects.JOBS,
