@@ -103,6 +103,7 @@ class ScalerSettings(Section, frozen=True, kw_only=True):
 class WorkerSettings(Section, frozen=True, kw_only=True):
     """The workers; host and port are those of their metrics, a taken port becomes a free one.
 
+    `spares` are started ahead of need while a deployment follows its load.
     `triton_server` is a program and `triton_backends` its folder of backends; empty: look for them.
     """
 
@@ -112,6 +113,7 @@ class WorkerSettings(Section, frozen=True, kw_only=True):
     max_answer_bytes: Bytes = LARGEST_BODY_BYTES
     triton_server: str = ""
     triton_backends: str = ""
+    spares: Count = 1
 
 
 class SupervisorSettings(Section, frozen=True, kw_only=True):

@@ -278,6 +278,17 @@ def generation_key(endpoint: str, deployment: str, generation: int) -> str:
     return f"generation.{endpoint}.{deployment}.{generation}"
 
 
+def place_key(address: WorkerAddress) -> str:
+    """Key, among the leases, of the place of an instance that is about to be started."""
+    return f"place.{'.'.join(address)}"
+
+
+def place_owner(key: str) -> WorkerAddress | None:
+    """The instance whose place a key among the leases stands for, None if for none."""
+    kind, *owner = key.split(".")
+    return WorkerAddress(*owner) if kind == "place" and len(owner) == 3 else None
+
+
 def auth_key(endpoint: str) -> str:
     """Key of the digests of an endpoint's keys in the config bucket."""
     return f"auth.{endpoint}"

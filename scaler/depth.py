@@ -130,4 +130,5 @@ class Depths:
             service=combined(ready),
             gateways=len(self._observer.gateways.live()),
             startup_s=self._observer.fleet.startup_s(endpoint, deployment),
+            serving=self._states.get(endpoint, deployment).serving,
         )

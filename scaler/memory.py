@@ -90,7 +90,7 @@ class Memory:
         lesson = ending(ended, beat, told, self._clock())
         if lesson is not None:
             await self._add(address, ended.running.generation, lesson)
-        self._observer.fleet.forget(address)
+        self._observer.fleet.forget(address, self._clock())
         del self._ending[address]
         for callback in self._on_news:
             callback()

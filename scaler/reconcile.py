@@ -143,9 +143,10 @@ def _surplus(seen: Situation, counts: Counts) -> Iterator[Action]:
                 yield Drain(instance.instance, why)
 
 
-def _worth(instance: Instance) -> tuple[bool, int, str]:
+def _worth(instance: Instance) -> tuple[bool, int, bool, str]:
     """Sort key: what costs least to lose comes first; the name only makes it repeatable."""
-    return instance.phase == "ready", instance.in_flight, instance.instance
+    ready = instance.phase == "ready"
+    return ready, instance.in_flight, instance.by_hand, instance.instance
 
 
 def _overdue(seen: Situation) -> Iterator[Action]:

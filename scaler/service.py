@@ -26,6 +26,7 @@ from mesh.nvml import find_gpus
 from mesh.settings import Settings
 from mesh.streams import ensure_topology
 from mesh.tasks import end, wait_for
+from scaler import places
 from scaler.api.desk import Desk
 from scaler.api.service import ManagementService
 from scaler.crashes import Pace
@@ -35,6 +36,7 @@ from scaler.discovery import Discovery
 from scaler.gateways import FIRST_BEATS_S
 from scaler.keeper import Keeper, Parts
 from scaler.launchers.process import Command, ProcessLauncher
+from scaler.launchers.spares import SpareCommand
 from scaler.lease import Lease
 from scaler.memory import Memory
 from scaler.metrics import DeploymentPicture, Picture, ScalerCollector, count_states
@@ -56,7 +58,8 @@ class Scaler:
     """A scaler that leads while it holds the lease.
 
     `on_ready` is called with the metrics' address when it serves; `first_beats_s` is how long it
-    listens before it believes that no gateway lives; `find_gpus` is asked once, at the start.
+    listens before it believes that no gateway lives; `find_gpus` is asked once, at the start;
+    `spare` says how a worker is started ahead of need.
     """
 
     def __init__(
@@ -66,7 +69,9 @@ class Scaler:
         on_ready: Callable[[str], None],
         first_beats_s: float = FIRST_BEATS_S,
         find_gpus: Callable[[], Gpus] = find_gpus,
+        spare: SpareCommand | None = None,
     ) -> None:
+        self._spare = spare
         self._find_gpus = find_gpus
         self._gpus = Gpus()
         self._first_beats_s = first_beats_s
@@ -84,6 +89,8 @@ class Scaler:
         """Live until told to stop, or until another scaler leads; return the exit code."""
         self._gpus = await look_for_gpus(self._find_gpus)  # before the lease, which is kept alive
         bus = await lifecycle.connect(self._settings, "scaler", "scaler")
+        observer = Observer(self._first_beats_s)
+        await observer.start(bus)  # who waits for the lead knows who lives when it gets it
         registry = new_registry()
         registry.register(self._collector)
         self._collector.is_connected = lambda: bus.is_connected
@@ -94,14 +101,14 @@ class Scaler:
         try:
             await ensure_topology(bus, self._settings.gateway.result_ttl_s)
             lease = Lease(bus, LEASE, f"{socket.gethostname()}.{secrets.token_hex(8)}")
-            if not await self._take_lead(lease, stop):
+            if not await self._take_lead(lease, observer, stop):
                 return Exit.CLEAN
-            return await self._lead(bus, lease, stop)
+            return await self._lead(bus, lease, observer, stop)
         finally:
             metrics.close()
             await bus.close()
 
-    async def _take_lead(self, lease: Lease, stop: asyncio.Event) -> bool:
+    async def _take_lead(self, lease: Lease, observer: Observer, stop: asyncio.Event) -> bool:
         """Wait until the lease is ours; False if told to stop meanwhile."""
         waited = False
         while not stop.is_set():
@@ -116,12 +123,13 @@ class Scaler:
             except BusError as exc:
                 log.warning("scaler.no_lease %s", exc)
             waited = True
+            observer.expire()
             await wait_for(stop, lease.period_s)
         return False
 
-    async def _lead(self, bus: Bus, lease: Lease, stop: asyncio.Event) -> int:
+    async def _lead(self, bus: Bus, lease: Lease, observer: Observer, stop: asyncio.Event) -> int:
         log.info("scaler.leading")
-        async with self._leading(bus, lease) as tasks:
+        async with self._leading(bus, lease, observer) as tasks:
             self._on_ready(self._url)
             tasks.append(asyncio.create_task(self._keep_lease(lease)))
             stopping = asyncio.create_task(stop.wait())
@@ -147,10 +155,12 @@ class Scaler:
         log.error("scaler.deposed")
 
     @contextlib.asynccontextmanager
-    async def _leading(self, bus: Bus, lease: Lease) -> AsyncIterator[list[asyncio.Task[None]]]:
+    async def _leading(
+        self, bus: Bus, lease: Lease, observer: Observer
+    ) -> AsyncIterator[list[asyncio.Task[None]]]:
         """Everything a leader runs; what the list holds is not expected to end."""
         async with contextlib.AsyncExitStack() as stack:
-            parts, launcher = await self._parts(bus, lease, stack)
+            parts, launcher = await self._parts(bus, lease, observer, stack)
             await parts.removals.sweep()
             own = self._settings.worker
             keeper = Keeper(parts, launcher, own.drain_timeout_s)
@@ -164,7 +174,8 @@ class Scaler:
             keys = await Bucket.open(bus, subjects.KEYS_BUCKET)
             service = ManagementService(Desk(parts, depths, keys))
             painting = self._paint(parts, depths, keeper, service)
-            steps = keeper.run(), depths.run(), Sweep(parts, depths).run(), painting
+            steps = [keeper.run(), depths.run(), Sweep(parts, depths).run(), painting]
+            steps.append(self._keep_spares(parts, launcher))
             tasks = [asyncio.create_task(step) for step in steps]
             stack.push_async_callback(end, tasks)
             await service.start()
@@ -172,24 +183,24 @@ class Scaler:
             yield tasks
 
     async def _parts(
-        self, bus: Bus, lease: Lease, stack: contextlib.AsyncExitStack
+        self, bus: Bus, lease: Lease, observer: Observer, stack: contextlib.AsyncExitStack
     ) -> tuple[Parts, ProcessLauncher]:
         registry = await Registry.open(bus)
         stack.push_async_callback(registry.close)
-        observer = Observer(self._first_beats_s)
-        await observer.start(bus)
-        stack.push_async_callback(observer.close)
         states = await States.open(bus)
         own = self._settings.scaler
         pace = Pace(first_s=own.restart_min_s, longest_s=own.restart_max_s)
         memory = Memory(observer, states, Events(bus), pace)
         stack.push_async_callback(memory.close)
         state_dir = Path(self._settings.state_dir)
-        launcher = ProcessLauncher(state_dir, self._command, memory.note_ended, self._gpus)
+        launcher = ProcessLauncher(
+            state_dir, self._command, memory.note_ended, self._gpus, self._spare
+        )
         stack.push_async_callback(launcher.close)
         launcher.adopt()
         parts = Parts(bus, registry, states, observer, memory)
         parts.lacks = launcher.lacks
+        parts.expected = await places.taken(bus)
         parts.leads = lambda: lease.is_held and bus.is_connected
         return parts, launcher
 
@@ -206,6 +217,14 @@ class Scaler:
                 verbs=dict(service.answered),
                 leading=True,
             )
+            await asyncio.sleep(PICTURE_S)
+
+    async def _keep_spares(self, parts: Parts, launcher: ProcessLauncher) -> None:
+        """Have spares as long as some deployment follows its load."""
+        while True:
+            deployments = parts.registry.deployments()
+            follows = any(one.record.spec.autoscale is not None for one in deployments)
+            launcher.keep_spares(self._settings.worker.spares if follows else 0)
             await asyncio.sleep(PICTURE_S)
 
     def _discover(self, parts: Parts) -> None:

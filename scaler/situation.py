@@ -18,7 +18,8 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     """One process of a deployment as its launcher and its heartbeat tell together.
 
     `silent`: it runs but its heartbeat is overdue. `ending`: it has exited and the reason is not
-    known yet, so its place is not free. `for_s`: seconds in this phase.
+    known yet, so its place is not free. `for_s`: seconds in this phase. `by_hand`: a person
+    started it.
     """
 
     instance: str
@@ -26,6 +27,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     phase: Phase
     in_flight: int = 0
     for_s: float = 0.0
+    by_hand: bool = False
 
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True):

@@ -95,6 +95,7 @@ class Heart:
             memory_bytes=memory_bytes,
             metrics_url=self.metrics_url,
             gpu=self._gpu(),
+            by_hand=self._instance.by_hand,
         )
 
     def _usage(self) -> tuple[float, int]:

@@ -33,6 +33,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "mesh.cli.deadletter:deadletter",
         "See the requests that were given up, send them again, remove them.",
     ),
+    "worker": ("mesh.cli.worker:worker", "Serve a deployment from this machine, by hand."),
     "nats": (
         "mesh.cli.nats:nats",
         "What other NATS clients, or a server of your own, need; users for producers.",

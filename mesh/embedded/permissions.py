@@ -71,7 +71,7 @@ def permissions(role: Role) -> Permissions:
             ]
             return _limited(_gateway_publishes(), hears) | {"allow_responses": INVOKED}
         case "worker":
-            return _limited(_worker_publishes(), [subjects.CANCELS, subjects.DRAINS, own_inbox])
+            return _limited(_worker_publishes(), _worker_hears(own_inbox))
         case "scaler":
             hears = [
                 subjects.CALLS,
@@ -193,6 +193,10 @@ def _worker_publishes() -> list[str]:
         *_reads(ARTIFACTS),
         "$JS.API.STREAM.NAMES",  # the client library looks for the store's stream by its subject
     ]
+
+
+def _worker_hears(own_inbox: str) -> list[str]:
+    return [subjects.CANCELS, subjects.DRAINS, subjects.DEPTHS, own_inbox]
 
 
 def _scaler_publishes() -> list[str]:

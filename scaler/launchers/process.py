@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +30,7 @@ from mesh.subjects import WorkerAddress
 from scaler.launchers import Ended, LaunchError, OnEnded, Running
 from scaler.launchers.assignment import least_loaded
 from scaler.launchers.ledger import InstanceRecord, Ledger
+from scaler.launchers.spares import SpareCommand, Spares
 
 log = logging.getLogger("scaler.launchers.process")
 
@@ -86,10 +88,16 @@ class ProcessLauncher:
     """Keeps the processes of all deployments on this machine."""
 
     def __init__(
-        self, state_dir: Path, command: Command, on_ended: OnEnded, gpus: Gpus = NOT_LOOKED
+        self,
+        state_dir: Path,
+        command: Command,
+        on_ended: OnEnded,
+        gpus: Gpus = NOT_LOOKED,
+        spare: SpareCommand | None = None,
     ) -> None:
         self._gpus = gpus
         self._ledger = Ledger(state_dir)
+        self.spares = Spares(spare, state_dir / "logs")
         self._command = command
         self._on_ended = on_ended
         self._processes: dict[WorkerAddress, _Process] = {}
@@ -146,6 +154,7 @@ class ProcessLauncher:
         except OSError as exc:
             self._ledger.remove(address)
             raise LaunchError(f"instance {address.instance}: {exc}") from exc
+        self._note_pid(record, popen.pid)
         identity = Identity.of(popen.pid) or Identity(pid=popen.pid)
         running = Running(
             address=address,
@@ -155,7 +164,6 @@ class ProcessLauncher:
             gpu=gpu,
         )
         self._watch(_Process(running, identity, popen))
-        self._ledger.write(replace(record, pid=popen.pid, create_time=identity.create_time))
         name = ".".join(address)
         log.info("launcher.started instance=%s pid=%d gpu=%s", name, popen.pid, gpu or None)
 
@@ -174,7 +182,8 @@ class ProcessLauncher:
             process.kill_session()
 
     async def close(self) -> None:
-        """Stop watching; the instances live on."""
+        """Stop watching; the instances live on, spares do not."""
+        self.spares.close()
         for process in self._processes.values():
             self._loop.remove_reader(process.pidfd)
             os.close(process.pidfd)
@@ -186,16 +195,26 @@ class ProcessLauncher:
         taken = [process.running.gpu for process in self._processes.values()]
         return least_loaded(self._gpus.found, taken).uuid
 
+    def keep_spares(self, count: int) -> None:
+        """Have so many worker programs ready to become instances."""
+        self.spares.keep(count, _environment(""))
+
+    def _note_pid(self, record: InstanceRecord, pid: int) -> None:
+        identity = Identity.of(pid) or Identity(pid=pid)
+        self._ledger.write(replace(record, pid=pid, create_time=identity.create_time))
+
     def _spawn(self, record: InstanceRecord) -> _Popen:
+        environ, note_pid = _environment(record.gpu), partial(self._note_pid, record)
         with self._ledger.open_log(record.address) as output:
-            return subprocess.Popen(
+            spare = self.spares.take(record.address, record.generation, environ, output, note_pid)
+            return spare or subprocess.Popen(
                 self._command(record.address, record.generation),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 pass_fds=lifecycle.lifeline_fds(),
-                env=_environment(record.gpu),
+                env=environ,
             )
 
     def _watch(self, process: _Process) -> None:

@@ -191,6 +191,7 @@ MAY_NOT_PUBLISH = [
 ]
 
 MAY_HEAR = [
+    ("worker", subjects.depth("iris", "blue")),
     ("worker", subjects.drain(WorkerAddress("iris", "blue", "i1"))),
     ("scaler", subjects.demand("iris", "blue")),
     ("gateway", REPLY),
