@@ -1,12 +1,11 @@
 """How fast instances come when they are asked for, with real processes."""
 
-import asyncio
 import time
 
 import httpx
 import pytest
 
-from tests.e2e.test_scaling import SCALE, SCRIPT, changes, instances
+from tests.e2e.test_scaling import SCALE, SCRIPT, instances
 
 pytestmark = pytest.mark.timeout(120)
 ANSWERED_S = 1.5
@@ -32,6 +31,6 @@ async def test_a_sleeping_deployment_answers_soon(person):
         status, took_s = await waken(person)
         taken_s.append(took_s)
         assert status == 200
-    print("0 -> 1, first answer after", *(f"{one:.2f}" for one in taken_s), "s")
+    print("0 -> 1, first answer after", *(f"{one:.2f}" for one in taken_s), "s")  # noqa: T201  # what the test is for
 
     assert min(taken_s) < ANSWERED_S
