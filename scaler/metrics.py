@@ -19,7 +19,7 @@ LABELS: Final = ("endpoint", "deployment")
 class DeploymentPicture(msgspec.Struct, frozen=True, kw_only=True):
     """A deployment in numbers. `instances` by state; CPU in percent of one core, of all of them.
 
-    `wanted` instances are between `least` and `most`.
+    `wanted` instances are between `least` and `most`; `foreign` ones are not this scaler's own.
     """
 
     endpoint: str
@@ -33,16 +33,20 @@ class DeploymentPicture(msgspec.Struct, frozen=True, kw_only=True):
     memory_bytes: int
     starts: int
     crashes: int
+    foreign: int = 0
 
 
 class Picture(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything the metrics tell."""
+    """Everything the metrics tell. `leads_since_s` is Unix time, 0 while it does not."""
 
     deployments: tuple[DeploymentPicture, ...] = ()
     gateways: int = 0
     verbs: Mapping[tuple[str, str], int] = {}
     scale_changes: Mapping[tuple[str, str, str], int] = {}
     leading: bool = False
+    leads_since_s: float = 0.0
+    spares: int = 0
+    spare_starts: int = 0
 
 
 class ScalerCollector(Collector):
@@ -61,6 +65,11 @@ class ScalerCollector(Collector):
             ("mesh_instances_wanted", "Instances asked for", [d.wanted for d in _all(picture)]),
             ("mesh_instances_min", "Fewest instances", [d.least for d in _all(picture)]),
             ("mesh_instances_max", "Most instances", [d.most for d in _all(picture)]),
+            (
+                "mesh_instances_foreign",
+                "Instances started by hand, or by a scaler elsewhere",
+                [d.foreign for d in _all(picture)],
+            ),
             (
                 "mesh_deployment_cpu_cores",
                 "CPU all instances use",
@@ -81,7 +90,7 @@ class ScalerCollector(Collector):
             counter = CounterMetricFamily(name, text, labels=LABELS)
             yield _per_deployment(counter, picture, values)
         yield GaugeMetricFamily("mesh_gateways", "Gateways that live", picture.gateways)
-        yield GaugeMetricFamily("mesh_scaler_leading", "1 while this one leads", picture.leading)
+        yield from _leader(picture)
         yield _scale_changes(picture)
         yield _verbs(picture)
         yield metrics.broker_connected(is_connected=self.is_connected())
@@ -104,6 +113,22 @@ def _per_deployment(
     for deployment, value in zip(picture.deployments, values, strict=True):
         family.add_metric([deployment.endpoint, deployment.deployment], value)
     return family
+
+
+def _leader(picture: Picture) -> Iterable[Metric]:
+    """What there is once per scaler."""
+    yield GaugeMetricFamily("mesh_scaler_leading", "1 while this one leads", picture.leading)
+    yield GaugeMetricFamily(
+        "mesh_scaler_leading_since_seconds",
+        "Unix time since when this one leads, 0 while it does not",
+        picture.leads_since_s,
+    )
+    yield GaugeMetricFamily(
+        "mesh_spares", "Worker programs that wait to become instances", picture.spares
+    )
+    yield CounterMetricFamily(
+        "mesh_spare_starts", "Instances started from a spare", picture.spare_starts
+    )
 
 
 def _depths(picture: Picture) -> Metric:

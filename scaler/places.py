@@ -20,7 +20,8 @@ from mesh.subjects import LEASES_BUCKET, WorkerAddress
 from scaler.fleet import Fleet
 from scaler.foreign import Expected
 
-KEPT_S: Final = 10  # an instance has spoken by then, or never will
+KEPT_S: Final = 10
+SPEAKS_S: Final = 5.0  # after a takeover, which takes some seconds: by then it has spoken
 
 
 class Places:
@@ -63,7 +64,7 @@ async def taken(bus: Bus) -> dict[WorkerAddress, Expected]:
     view = ConfigView(bus, LEASES_BUCKET)
     await view.start()
     await view.close()
-    until_s = asyncio.get_running_loop().time() + KEPT_S
+    until_s = asyncio.get_running_loop().time() + SPEAKS_S
     return {
         address: Expected(int(value), until_s)
         for key, value in view.entries.items()

@@ -10,7 +10,7 @@ import contextlib
 import logging
 import secrets
 import socket
-from collections import Counter
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Final
@@ -43,7 +43,7 @@ from scaler.metrics import DeploymentPicture, Picture, ScalerCollector, count_st
 from scaler.observe import Observer
 from scaler.registry import Registry
 from scaler.situation import wanted
-from scaler.states import Address, States
+from scaler.states import States
 from scaler.sweep import Sweep
 from scaler.targets import targets
 
@@ -173,7 +173,7 @@ class Scaler:
             stack.push_async_callback(demands.close)
             keys = await Bucket.open(bus, subjects.KEYS_BUCKET)
             service = ManagementService(Desk(parts, depths, keys))
-            painting = self._paint(parts, depths, keeper, service)
+            painting = self._paint(parts, depths, keeper, service, launcher)
             steps = [keeper.run(), depths.run(), Sweep(parts, depths).run(), painting]
             steps.append(self._keep_spares(parts, launcher))
             tasks = [asyncio.create_task(step) for step in steps]
@@ -205,17 +205,26 @@ class Scaler:
         return parts, launcher
 
     async def _paint(
-        self, parts: Parts, depths: Depths, keeper: Keeper, service: ManagementService
+        self,
+        parts: Parts,
+        depths: Depths,
+        keeper: Keeper,
+        service: ManagementService,
+        launcher: ProcessLauncher,
     ) -> None:
         """Put up a new picture for the metrics and a new list of targets once a second."""
+        since_s = time.time()
         while True:
             self._discover(parts)
             self._collector.picture = Picture(
-                deployments=_deployments(parts, depths, keeper.hands.starts),
+                deployments=_deployments(parts, depths, keeper),
                 gateways=len(parts.observer.gateways.live()),
                 scale_changes=dict(parts.scaling.changes),
                 verbs=dict(service.answered),
                 leading=True,
+                leads_since_s=since_s,
+                spares=len(launcher.spares),
+                spare_starts=launcher.spares.taken,
             )
             await asyncio.sleep(PICTURE_S)
 
@@ -247,9 +256,7 @@ async def look_for_gpus(find: Callable[[], Gpus], limit_s: float = GPUS_LIMIT_S)
     return gpus
 
 
-def _deployments(
-    parts: Parts, depths: Depths, starts: Counter[Address]
-) -> tuple[DeploymentPicture, ...]:
+def _deployments(parts: Parts, depths: Depths, keeper: Keeper) -> tuple[DeploymentPicture, ...]:
     now_s = asyncio.get_running_loop().time()
     pictures = []
     for stored in parts.registry.deployments():
@@ -267,8 +274,9 @@ def _deployments(
                 instances=count_states(beat.state for beat in beats),
                 cpu_percent=sum(beat.cpu_percent for beat in beats),
                 memory_bytes=sum(beat.memory_bytes for beat in beats),
-                starts=starts[spec.endpoint_name, spec.name],
+                starts=keeper.hands.starts[spec.endpoint_name, spec.name],
                 crashes=parts.memory.crashed[spec.endpoint_name, spec.name],
+                foreign=keeper.foreign.count(spec.endpoint_name, spec.name),
             )
         )
     return tuple(pictures)

@@ -1,10 +1,17 @@
-"""How fast instances come when they are asked for, with real processes."""
+"""How fast instances come when they are asked for, and instances of other hosts; all real."""
 
+import asyncio
+import contextlib
+import subprocess
 import time
 
 import httpx
 import pytest
 
+from mesh.embedded.folder import BrokerRecord
+from mesh.management import Management
+from tests.e2e.person import ANSWER, COMMAND
+from tests.e2e.person import SCRIPT as ECHO
 from tests.e2e.test_scaling import SCALE, SCRIPT, instances
 
 pytestmark = pytest.mark.timeout(120)
@@ -34,3 +41,94 @@ async def test_a_sleeping_deployment_answers_soon(person):
     print("0 -> 1, first answer after", *(f"{one:.2f}" for one in taken_s), "s")  # noqa: T201  # what the test is for
 
     assert min(taken_s) < ANSWERED_S
+
+
+@contextlib.contextmanager
+def by_hand(person):
+    """A worker that somebody starts as on another host: with a state folder of its own."""
+    broker = person.state.read("nats", BrokerRecord)
+    user = broker.users["worker"]
+    process = subprocess.Popen(
+        [
+            *(*COMMAND, "worker", "run", "-e", "echo", "-n", "blue"),
+            *("--nats", broker.url, "--user", user.user),
+            *("--state-dir", str(person.folder / "other")),
+        ],
+        env=person.environ | {"MESH_NATS_PASSWORD": user.password},
+        stderr=subprocess.PIPE,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+async def until(person, holds):
+    """Look at the deployment until its instances are as they should be."""
+    async with (
+        await Management.open(state_dir=person.state.path) as mesh,
+        mesh.watch("echo", "blue") as watch,
+        contextlib.aclosing(watch.views()) as views,
+    ):
+        async for view in views:
+            ready = [one.instance for one in view.instances if one.state == "ready"]
+            if len(ready) == len(view.instances) and holds(ready):
+                return
+
+
+def is_ours(names):
+    """One instance, started by the scaler."""
+    return len(names) == 1 and names[0].startswith("g1-")
+
+
+def is_by_hand(names):
+    """One instance, named after its host."""
+    return len(names) == 1 and not names[0].startswith("g1-")
+
+
+async def test_a_worker_by_hand_serves_and_is_replaced_when_its_host_is_gone(person):
+    """It takes the place of the one that was there; when it falls silent another one is started."""
+    person.up()
+    person.deploy(ECHO)
+
+    with by_hand(person) as process:
+        await until(person, is_by_hand)
+        answers = [await asyncio.to_thread(person.ask)]
+        process.kill()
+        began_s = time.monotonic()
+        await until(person, is_ours)
+        print(f"a host that is gone: replaced after {time.monotonic() - began_s:.1f} s")  # noqa: T201
+    answers.append(await asyncio.to_thread(person.ask))
+
+    assert answers == [ANSWER, ANSWER]
+
+
+async def test_a_worker_by_hand_is_drained_and_says_so(person):
+    """When its generation is not to serve any more it leaves, with no error."""
+    person.up()
+    person.deploy(ECHO)
+
+    with by_hand(person) as process:
+        await until(person, is_by_hand)
+        (person.folder / "src" / "score.py").write_text(ECHO + "# changed")
+        done = await asyncio.to_thread(person.mesh, "deployment", "update", "-f", "blue.yml")
+        said = await asyncio.to_thread(process.stderr.read)
+        process.wait()
+
+    assert (done.returncode, process.returncode) == (0, 0)
+    assert b"nobody starts it again" in said
+
+
+def test_a_worker_by_hand_is_told_what_does_not_exist(person):
+    """A name that is none, and a deployment that is not there, are said with their option."""
+    person.up()
+    person.deploy(ECHO)
+
+    wrong = person.mesh("worker", "run", "-e", "echo", "-n", "no/name")
+    gone = person.mesh("worker", "run", "-e", "echo", "-n", "green")
+
+    assert (wrong.returncode, gone.returncode) == (2, 2)
+    assert "--deployment 'no/name': 3-32 characters" in wrong.stderr
+    assert "--deployment green: endpoint 'echo' has no deployment of this name" in gone.stderr

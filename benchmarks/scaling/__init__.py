@@ -1,0 +1,1 @@
+"""The policy of the mesh beside those of others, on the same demand."""
