@@ -102,6 +102,9 @@ class Spares:
         while self._waiting:
             spare = self._waiting.popleft()
             self._not_before_s = max(self._not_before_s, self._loop.time() + REFILL_S)
+            if spare.process.poll() is not None:
+                spare.sock.close()
+                continue
             try:
                 prepare(spare.process.pid)
                 _order(spare.sock, msgspec.json.encode(orders) + b"\n", output.fileno())

@@ -8,14 +8,19 @@ import time
 import httpx
 import pytest
 
+from mesh import subjects, wire
+from mesh.access import sign_in
+from mesh.connect import broker_access
 from mesh.embedded.folder import BrokerRecord
 from mesh.management import Management
+from mesh.wire import Event
 from tests.e2e.person import ANSWER, COMMAND
 from tests.e2e.person import SCRIPT as ECHO
-from tests.e2e.test_scaling import SCALE, SCRIPT, instances
+from tests.e2e.test_scaling import SCALE, SCRIPT, ask_until, instances
 
 pytestmark = pytest.mark.timeout(120)
 ANSWERED_S = 1.5
+STARTED_S = 2.0
 QUICK = SCRIPT.replace("time.sleep(0.2)", "pass")
 
 
@@ -41,6 +46,34 @@ async def test_a_sleeping_deployment_answers_soon(person):
     print("0 -> 1, first answer after", *(f"{one:.2f}" for one in taken_s), "s")  # noqa: T201  # what the test is for
 
     assert min(taken_s) < ANSWERED_S
+
+
+async def test_a_burst_is_followed_at_once(person):
+    """Within 2 s of ten times the load as many instances are started as the policy wants."""
+    person.up()
+    person.deploy(SCRIPT, more=SCALE.format(least=1))
+    over, started = asyncio.Event(), asyncio.Queue()
+    bus = await sign_in(broker_access(person.state.path), "test")
+
+    async def hear(message):
+        event = wire.decode(message.data, Event)
+        if event.name == "Started":
+            started.put_nowait(event)
+
+    await bus.subscribe(subjects.event("echo", "blue"), hear)
+    await bus.flush()
+    began_s = time.time()
+    asking = asyncio.create_task(ask_until(person, over, 10))
+    taken_s = [(await started.get()).at_s - began_s for _ in range(3)]
+    await instances(person, 4)
+    ready_s = time.time() - began_s
+    over.set()
+    statuses = set(await asking)
+    await bus.close()
+    print(f"1 -> 4: started after {taken_s[-1]:.2f} s, ready after {ready_s:.2f} s")  # noqa: T201
+
+    assert taken_s[-1] < STARTED_S
+    assert statuses == {200}
 
 
 @contextlib.contextmanager

@@ -91,7 +91,9 @@ async def test_an_instance_of_another_host_holds_a_place(rig, told):
         await rig.update(deployment(instance_count=2))
         view = await rig.until(lambda view: view.ready_instances == 2)
         await until(told, "Joined", "elsewhere-1")
+        page = await rig.metrics('mesh_instances_foreign{deployment="blue",endpoint="iris"} 1.0')
 
+    assert "mesh_spare_starts_total 0.0" in page
     assert len(view.instances) == 2
     assert stranger.reasons.empty()
 
