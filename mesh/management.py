@@ -27,6 +27,7 @@ from mesh.api import (
     StatusView,
 )
 from mesh.bus import Bus
+from mesh.capacity import Capacity
 from mesh.connect import broker_access
 from mesh.console import ConsoleLine, LogQuery, read_console
 from mesh.errors import ConflictError
@@ -72,6 +73,7 @@ class Management:
         self._verbs = Verbs(bus, timeout_s)
         self.dead_letters = DeadLetters(bus, self._verbs)
         self.requests = Requests(bus, self._verbs)
+        self.capacity = Capacity(self._verbs)
 
     def __repr__(self) -> str:
         return f"<Management {self._bus!r}>"

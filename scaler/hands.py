@@ -9,15 +9,16 @@ import asyncio
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 
 from mesh import subjects
 from mesh.errors import MeshError
 from mesh.events import Events
+from mesh.spec.deployment import DeploymentSpec
 from mesh.subjects import WorkerAddress
 from mesh.tasks import end
 from scaler.gateways import Gateways
-from scaler.launchers import Launcher, LaunchError
+from scaler.launchers import NOTHING, Launcher, LaunchError, Need, NoRoomError
 from scaler.memory import Memory
 from scaler.registry import Registry
 from scaler.removal import Removals
@@ -31,7 +32,7 @@ Step = Coroutine[None, None, None]
 
 
 class Hands:
-    """Does what plans say."""
+    """Does what plans say. `need` tells what an instance of a deployment is given."""
 
     def __init__(
         self,
@@ -49,6 +50,7 @@ class Hands:
         self._removals = removals
         self._events = events
         self._steps: dict[tuple[str, str, str], asyncio.Task[None]] = {}
+        self.need: Callable[[DeploymentSpec], Need] = lambda _: NOTHING
         self.starts: Counter[Address] = Counter()
 
     def __repr__(self) -> str:
@@ -89,11 +91,12 @@ class Hands:
     async def _launch(self, address: Address, generation: int, reason: str) -> None:
         instance = WorkerAddress(*address, f"g{generation}-{secrets.token_hex(4)}")
         record = self._registry.generation(*address, generation)
-        device = record.spec.mesh.device if record is not None else "cpu"
+        need = self.need(record.spec) if record is not None else NOTHING
         try:
-            self._launcher.launch(instance, generation, device)
+            self._launcher.launch(instance, generation, need)
         except LaunchError as exc:
-            await self._memory.note_failed_launch(instance, generation, str(exc))
+            no_room = isinstance(exc, NoRoomError)
+            await self._memory.note_failed_launch(instance, generation, str(exc), no_room=no_room)
             return
         self.starts[address] += 1
         await self._tell("Started", instance, generation, reason)

@@ -18,9 +18,9 @@ from mesh.bus import Bus
 from mesh.errors import MeshError
 from mesh.events import Events
 from mesh.records import DeploymentRecord
-from mesh.spec.options import Device
 from mesh.subjects import WorkerAddress
 from mesh.tasks import wait_for
+from scaler.capacity import Capacity
 from scaler.hands import Hands
 from scaler.launchers import Launcher
 from scaler.memory import Memory
@@ -44,7 +44,7 @@ Instances = tuple[Instance, ...]
 class Parts:
     """What the keeper works with.
 
-    `leads` tells whether this scaler may act now, `lacks` why a device cannot be had.
+    `leads` tells whether this scaler may act now, `capacity` what instances may have.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Parts:
         self.scaling = Scaling(bus, registry, states, observer)
         self.removals = Removals(bus, registry, states, observer.gateways, self.events)
         self.leads: Callable[[], bool] = lambda: bus.is_connected
-        self.lacks: Callable[[Device], str] = lambda _: ""
+        self.capacity: Capacity
 
     def __repr__(self) -> str:
         return f"<Parts {self.registry!r} {self.observer!r}>"
@@ -82,6 +82,7 @@ class Keeper:
             parts.removals,
             parts.events,
         )
+        self.hands.need = parts.capacity.need
         parts.memory.on_news(self.poke)
         parts.registry.on_change(self.poke)
         parts.scaling.on_news(self.poke)

@@ -71,9 +71,23 @@ class Memory:
         self._steps.add(task)
         task.add_done_callback(self._steps.discard)
 
-    async def note_failed_launch(self, address: WorkerAddress, generation: int, why: str) -> None:
+    def note_trouble(self, running: Running) -> None:
+        """Tell what an instance has gone through and lives on."""
+        endpoint, name, instance = running.address
+        telling = self._events.tell(
+            *("Trouble", endpoint, name, running.trouble),
+            generation=running.generation,
+            instance=instance,
+        )
+        task = asyncio.create_task(telling)
+        self._steps.add(task)
+        task.add_done_callback(self._steps.discard)
+
+    async def note_failed_launch(
+        self, address: WorkerAddress, generation: int, why: str, *, no_room: bool = False
+    ) -> None:
         """Count a process that could not even be started as a crash."""
-        await self._add(address, generation, Ending(reason=why))
+        await self._add(address, generation, Ending(reason=why, no_room=no_room))
 
     async def close(self) -> None:
         """Stop waiting for reasons."""

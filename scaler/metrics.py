@@ -19,7 +19,7 @@ LABELS: Final = ("endpoint", "deployment")
 class DeploymentPicture(msgspec.Struct, frozen=True, kw_only=True):
     """A deployment in numbers. `instances` by state; CPU in percent of one core, of all of them.
 
-    `wanted` instances are between `least` and `most`.
+    `wanted` instances are between `least` and `most`, and cost `price_per_hour` together.
     """
 
     endpoint: str
@@ -33,6 +33,7 @@ class DeploymentPicture(msgspec.Struct, frozen=True, kw_only=True):
     memory_bytes: int
     starts: int
     crashes: int
+    price_per_hour: float
 
 
 class Picture(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +71,11 @@ class ScalerCollector(Collector):
                 "mesh_deployment_memory_bytes",
                 "Resident memory of all instances",
                 [d.memory_bytes for d in _all(picture)],
+            ),
+            (
+                "mesh_deployment_price_per_hour",
+                "What the instances asked for cost an hour, by their type",
+                [d.price_per_hour for d in _all(picture)],
             ),
         ):
             family = GaugeMetricFamily(name, text, labels=LABELS)

@@ -95,6 +95,8 @@ def _advance(seen: Situation) -> DeploymentState:
 
 
 def _trouble(crashes: Crashes) -> str:
+    if crashes.no_room:
+        return crashes.reason
     return f"{crashes.reason} (crash {crashes.count} in a row)" if crashes.count else ""
 
 

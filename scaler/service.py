@@ -28,11 +28,13 @@ from mesh.streams import ensure_topology
 from mesh.tasks import end, wait_for
 from scaler.api.desk import Desk
 from scaler.api.service import ManagementService
+from scaler.capacity import Capacity
 from scaler.crashes import Pace
 from scaler.depth import Depths
 from scaler.discovery import Discovery
 from scaler.gateways import FIRST_BEATS_S
 from scaler.keeper import Keeper, Parts
+from scaler.launchers.machine import open_limiter, own_machine
 from scaler.launchers.process import Command, ProcessLauncher
 from scaler.lease import Lease
 from scaler.memory import Memory
@@ -181,11 +183,14 @@ class Scaler:
         memory = Memory(observer, states, Events(bus), pace)
         stack.push_async_callback(memory.close)
         state_dir = Path(self._settings.state_dir)
-        launcher = ProcessLauncher(state_dir, self._command, memory.note_ended, self._gpus)
+        machine, limiter = own_machine(own, self._gpus), open_limiter(own, state_dir)
+        launcher = ProcessLauncher(state_dir, self._command, memory.note_ended, machine, limiter)
+        launcher.on_trouble(memory.note_trouble)
         stack.push_async_callback(launcher.close)
         launcher.adopt()
         parts = Parts(bus, registry, states, observer, memory)
-        parts.lacks = launcher.lacks
+        parts.capacity = Capacity(self._settings, launcher, registry, states)
+        parts.scaling.limit = parts.capacity.limit
         parts.leads = lambda: lease.is_held and bus.is_connected
         return parts, launcher
 
@@ -246,6 +251,7 @@ def _deployments(
                 memory_bytes=sum(beat.memory_bytes for beat in beats),
                 starts=starts[spec.endpoint_name, spec.name],
                 crashes=parts.memory.crashed[spec.endpoint_name, spec.name],
+                price_per_hour=parts.capacity.price_per_hour(stored.record) or 0.0,
             )
         )
     return tuple(pictures)

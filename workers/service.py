@@ -61,8 +61,8 @@ class Worker:
         bodies = Bodies(self._bus, settings.worker.max_answer_bytes, settings.gateway.result_ttl_s)
         self._consumer = Consumer(instance, self._outbox, attempts, self._clock, bodies)
         self._device: DeviceWatch | None = None
-        if instance.record.spec.mesh.device == "cuda":
-            self._device = DeviceWatch(os.environ.get(VISIBLE, ""))
+        if gpu := os.environ.get(VISIBLE, "").partition(",")[0]:
+            self._device = DeviceWatch(gpu)
         self._heart = Heart(
             instance,
             busy=lambda: (self._consumer.desk.load.busy, len(self._consumer.desk)),

@@ -45,25 +45,27 @@ async def create(desk: Desk, put: DeploymentPut) -> DeploymentView:
     """Make a deployment: its queue, its first generation, then its record."""
     spec = put.spec
     raise_violations(deployment_violations(spec))
-    _refuse_device(desk, spec)
-    async with desk.registry.lock(spec.endpoint_name):
+    desk.capacity.refuse(spec)
+    now_s = time.time()
+    record = DeploymentRecord(
+        spec=spec,
+        generation=1,
+        code=put.code,
+        model=put.model,
+        created_at_s=now_s,
+        modified_at_s=now_s,
+        all_traffic=put.all_traffic,
+    )
+    async with desk.registry.lock(spec.endpoint_name), desk.capacity.guard():
         _refuse_creation(desk, spec)
+        desk.capacity.require_quota(record)
         await _ensure_queue(desk, spec)
-        now_s = time.time()
-        record = DeploymentRecord(
-            spec=spec,
-            generation=1,
-            code=put.code,
-            model=put.model,
-            created_at_s=now_s,
-            modified_at_s=now_s,
-            all_traffic=put.all_traffic,
-        )
         await _write_generation(desk, record)
         key = subjects.deployment_key(spec.endpoint_name, spec.name)
         revision = await desk.registry.write(key, record)
     await desk.events.tell("Created", spec.endpoint_name, spec.name, generation=1)
     warnings = await unconfirmed(desk.observer.gateways, revision)
+    warnings += desk.capacity.warnings(spec)
     return deployment_view(desk, Stored(record, revision), warnings)
 
 
@@ -71,8 +73,8 @@ async def update(desk: Desk, put: DeploymentPut) -> DeploymentView:
     """Replace a deployment; anything but its size and its texts makes a new generation."""
     spec = put.spec
     raise_violations(deployment_violations(spec))
-    _refuse_device(desk, spec)
-    async with desk.registry.lock(spec.endpoint_name):
+    desk.capacity.refuse(spec)
+    async with desk.registry.lock(spec.endpoint_name), desk.capacity.guard():
         stored = require_deployment(desk.registry, spec.endpoint_name, spec.name)
         require_revision(stored, put.revision, f"deployment '{spec.name}'")
         old = stored.record
@@ -89,6 +91,7 @@ async def update(desk: Desk, put: DeploymentPut) -> DeploymentView:
             modified_at_s=time.time(),
             all_traffic=old.all_traffic or put.all_traffic,
         )
+        desk.capacity.require_quota(record)
         if not keep:
             await _ensure_queue(desk, spec)
             await _write_generation(desk, record)
@@ -97,7 +100,7 @@ async def update(desk: Desk, put: DeploymentPut) -> DeploymentView:
 
 async def scale(desk: Desk, request: Scale) -> DeploymentView:
     """Change the number of instances; the generation stays."""
-    async with desk.registry.lock(request.endpoint):
+    async with desk.registry.lock(request.endpoint), desk.capacity.guard():
         stored = require_deployment(desk.registry, request.endpoint, request.name)
         if request.instance_count < 1:
             raise SpecError(f"instance_count: {request.instance_count}: must be at least 1")
@@ -105,6 +108,7 @@ async def scale(desk: Desk, request: Scale) -> DeploymentView:
         spec = replace(stored.record.spec, instance_count=request.instance_count)
         raise_violations(deployment_violations(spec))
         record = replace(stored.record, spec=spec, modified_at_s=time.time())
+        desk.capacity.require_quota(record)
         return await _write(desk, stored, record)
 
 
@@ -141,7 +145,8 @@ async def _write(
     before, after = stored.record.spec.instance_count, record.spec.instance_count
     text = f"instances {before} -> {after}" if before != after else ""
     await desk.events.tell("Updated", endpoint, name, text, generation=record.generation)
-    return deployment_view(desk, Stored(record, revision))
+    warnings = desk.capacity.warnings(record.spec)
+    return deployment_view(desk, Stored(record, revision), warnings)
 
 
 async def _write_generation(desk: Desk, record: DeploymentRecord) -> None:
@@ -161,11 +166,6 @@ def _refuse_autoscaled(spec: DeploymentSpec) -> None:
             f"deployment '{spec.name}' scales by load, between {least} and {most} instances: "
             "update scale_settings.min_instances and max_instances instead"
         )
-
-
-def _refuse_device(desk: Desk, spec: DeploymentSpec) -> None:
-    if reason := desk.lacks(spec.mesh.device):
-        raise SpecError(reason)
 
 
 def _refuse_creation(desk: Desk, spec: DeploymentSpec) -> None:

@@ -11,6 +11,8 @@ import pytest
 from mesh.gpus import VISIBLE
 from mesh.nvml import Device
 from mesh.subjects import WorkerAddress
+from scaler.launchers import Need
+from scaler.launchers.assignment import Machine
 from scaler.launchers.process import ProcessLauncher
 from tests.gpus import gpus
 from tests.runners import Stage
@@ -128,9 +130,9 @@ async def test_two_instances_are_on_two_gpus(tmp_path):
     def command(*_):
         return [sys.executable, "-c", SEEN + "print(*seen())"]
 
-    launcher = ProcessLauncher(tmp_path, command, ends.put_nowait, gpus())
+    launcher = ProcessLauncher(tmp_path, command, ends.put_nowait, Machine(gpus=gpus()))
     for name in ("a", "b"):
-        launcher.launch(BLUE._replace(instance=name), 1, "cuda")
+        launcher.launch(BLUE._replace(instance=name), 1, Need(device="cuda"))
     ended = [await ends.get(), await ends.get()]
     await launcher.close()
 
