@@ -146,7 +146,7 @@ class Event(Wire, frozen=True, kw_only=True):
 
     `name` is one of Created, Updated, TrafficChanged, KeyRegenerated, StateChanged, Deleted,
     DeadLetterRetried, DeadLettersPurged; of an instance: Started, Ready, InitFailed, BackOff,
-    Killing. `at_s` is Unix time.
+    OutOfMemory, Killing. `at_s` is Unix time.
     """
 
     endpoint: str

@@ -71,11 +71,11 @@ class Memory:
         self._steps.add(task)
         task.add_done_callback(self._steps.discard)
 
-    def note_trouble(self, running: Running) -> None:
-        """Tell what an instance has gone through and lives on."""
+    def note_out_of_memory(self, running: Running) -> None:
+        """Tell that a process of an instance was killed for its memory."""
         endpoint, name, instance = running.address
         telling = self._events.tell(
-            *("Trouble", endpoint, name, running.trouble),
+            *("OutOfMemory", endpoint, name, running.trouble),
             generation=running.generation,
             instance=instance,
         )

@@ -185,7 +185,7 @@ class Scaler:
         state_dir = Path(self._settings.state_dir)
         machine, limiter = own_machine(own, self._gpus), open_limiter(own, state_dir)
         launcher = ProcessLauncher(state_dir, self._command, memory.note_ended, machine, limiter)
-        launcher.on_trouble(memory.note_trouble)
+        launcher.on_out_of_memory(memory.note_out_of_memory)
         stack.push_async_callback(launcher.close)
         launcher.adopt()
         parts = Parts(bus, registry, states, observer, memory)

@@ -101,7 +101,7 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
 
 
 OnEnded = Callable[[Ended], None]
-OnTrouble = Callable[[Running], None]
+OnOutOfMemory = Callable[[Running], None]
 
 
 class Launcher(Protocol):

@@ -29,7 +29,7 @@ from scaler.launchers import (
     LaunchError,
     Need,
     OnEnded,
-    OnTrouble,
+    OnOutOfMemory,
     Place,
     Running,
     assignment,
@@ -76,7 +76,7 @@ class ProcessLauncher:
         self._ledger = Ledger(state_dir)
         self._command = command
         self._on_ended = on_ended
-        self._on_trouble: list[OnTrouble] = []
+        self._on_out_of_memory: list[OnOutOfMemory] = []
         self._processes: dict[WorkerAddress, Watched] = {}
         self._loop = asyncio.get_running_loop()
         self._guard: asyncio.Task[None] | None = None
@@ -89,9 +89,9 @@ class ProcessLauncher:
         """By what means instances are held to what they are given, in words."""
         return self._limiter.text
 
-    def on_trouble(self, callback: OnTrouble) -> None:
-        """Call `callback` when an instance has gone through something and lives on."""
-        self._on_trouble.append(callback)
+    def on_out_of_memory(self, callback: OnOutOfMemory) -> None:
+        """Call `callback` when a process of an instance was killed for its memory."""
+        self._on_out_of_memory.append(callback)
 
     def adopt(self) -> list[Running]:
         """Take over what an earlier scaler started and what still runs; return it."""
@@ -216,6 +216,9 @@ class ProcessLauncher:
         while True:
             for overrun in await asyncio.to_thread(self._limiter.check):
                 self._note_trouble(overrun.address, overrun.text)
+                if (process := self._processes.get(overrun.address)) is not None:
+                    for callback in self._on_out_of_memory:
+                        callback(process.running)
             await asyncio.sleep(GUARD_S)
 
     def _note_trouble(self, address: WorkerAddress, text: str) -> None:
@@ -224,8 +227,6 @@ class ProcessLauncher:
             return  # it has ended, and its end says why
         log.warning("launcher.trouble instance=%s %s", ".".join(address), text)
         process.running = replace(process.running, trouble=text)
-        for callback in self._on_trouble:
-            callback(process.running)
 
     def _note_ended(self, process: Watched) -> None:
         address = process.running.address
