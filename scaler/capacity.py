@@ -80,7 +80,7 @@ class Capacity:
     def text(self, spec: DeploymentSpec) -> str:
         """What an instance is held to, for people; empty if nothing."""
         need = self.need(spec)
-        parts = [f"{need.cores:g} cores"] if need.cores else []
+        parts = [f"{need.cores:g} core{'' if need.cores == 1 else 's'}"] if need.cores else []
         parts += [size_text(need.memory_bytes)] if need.memory_bytes else []
         parts += [f"{need.gpus:.3g} GPU"] if need.gpus else []
         return ", ".join(parts)

@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 PROC: Final = "/proc"
+STAT_BYTES: Final = 1024
 PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -31,22 +32,25 @@ class Proc(msgspec.Struct, frozen=True):
 Table = Mapping[int, Proc]
 
 
-def read_table(proc: str = PROC) -> dict[int, Proc]:
-    """Return every process there is, by pid."""
-    table: dict[int, Proc] = {}
-    for entry in os.scandir(proc):
-        if entry.name.isdecimal() and (found := read_one(int(entry.name), proc)) is not None:
-            table[found.pid] = found
-    return table
+def read_table(pids: Iterable[int] | None = None, proc: str = PROC) -> dict[int, Proc]:
+    """Return the processes with these pids, or every one there is."""
+    if pids is None:
+        pids = [int(name) for name in os.listdir(proc) if name.isdecimal()]
+    found = (read_one(pid, proc) for pid in pids)
+    return {process.pid: process for process in found if process is not None}
 
 
 def read_one(pid: int, proc: str = PROC) -> Proc | None:
     """Return one process, None if it has ended."""
     try:
-        text = Path(proc, str(pid), "stat").read_text("utf-8", errors="replace")
+        fd = os.open(f"{proc}/{pid}/stat", os.O_RDONLY)
+        try:
+            text = os.read(fd, STAT_BYTES)
+        finally:
+            os.close(fd)
     except OSError:
         return None
-    words = text.rpartition(")")[2].split()  # the name before may hold anything
+    words = text.rpartition(b")")[2].split()  # the name before may hold anything
     rss_bytes = int(words[21]) * PAGE_BYTES
     return Proc(pid, int(words[1]), int(words[3]), int(words[19]), rss_bytes)
 

@@ -27,6 +27,7 @@ from scaler.launchers.proctree import (
     threads,
 )
 
+FULL_LOOK: Final = 4
 TEXT: Final = "whole cores by affinity, memory by a watcher"
 
 
@@ -57,6 +58,8 @@ class Watcher:
 
     def __init__(self, why: str = "") -> None:
         self._held: dict[WorkerAddress, _Held] = {}
+        self._looks = 0
+        self._seen: set[int] = set()
         self.text = f"{TEXT} ({why})" if why else TEXT
 
     def __repr__(self) -> str:
@@ -66,6 +69,7 @@ class Watcher:
         """Bind a process to its cores, and look at its memory from now on."""
         if running.need.memory_bytes:
             self._held.setdefault(running.address, _Held(running))
+            self._looks = 0
         if running.place.cpus:
             processes = members(read_table(), running.pid)
             for thread in (thread for one in processes for thread in threads(one.pid)):
@@ -73,10 +77,15 @@ class Watcher:
                     os.sched_setaffinity(thread, running.place.cpus)
 
     def check(self) -> Sequence[Overrun]:
-        """Look at everybody once, and kill what is beyond its limit."""
+        """Look at everybody once, and kill what is beyond its limit.
+
+        Who has started further processes is seen at every fourth look, which asks for all.
+        """
         if not self._held:
             return ()
-        table = read_table()
+        table = read_table(self._seen if self._looks % FULL_LOOK else None)
+        self._looks += 1
+        self._seen.clear()
         return [
             Overrun(address=held.address, text=held.text)
             for held in list(self._held.values())
@@ -90,9 +99,10 @@ class Watcher:
 
     def _look_at(self, held: _Held, table: Table) -> bool:
         """Kill the largest process of an instance if that has used up its memory; tell if so."""
+        processes = members(table, held.pid, held.sessions)
+        self._seen |= {process.pid for process in processes}
         if held.victim is not None and _is_there(held.victim, table):
             return False
-        processes = members(table, held.pid, held.sessions)
         leaders = {process.pid for process in processes if process.session == process.pid}
         held.sessions = (held.sessions | leaders) & {process.session for process in processes}
         if sum(process.rss_bytes for process in processes) <= held.limit_bytes:
