@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from mesh.capacity_api import InstanceTypeView
 from mesh.errors import OutOfQuotaError, SpecError
 from mesh.figures import size_text
-from mesh.instance_types import InstanceType, InstanceTypes, load_instance_types
+from mesh.instance_types import InstanceType, InstanceTypes
 from mesh.quotas import EPSILON, Quota, QuotaRow, most_instances, needed_cores
 from mesh.records import DeploymentRecord
 from mesh.scaling.policy import Decision
@@ -36,15 +36,20 @@ class Capacity:
     """Tells what a deployment's instances need, and whether it may have them."""
 
     def __init__(
-        self, settings: Settings, launcher: Launcher, registry: Registry, states: States
+        self,
+        settings: Settings,
+        types: InstanceTypes,
+        launcher: Launcher,
+        registry: Registry,
+        states: States,
     ) -> None:
+        self.types = types
         self._limits: Limits = settings.scaler.limits
         self._launcher = launcher
         self._registry = registry
         self._states = states
         self._quota = Quota(settings.quota)
         self._lock = asyncio.Lock()
-        self.types: InstanceTypes = load_instance_types(settings.scaler.instance_types)
 
     def __repr__(self) -> str:
         return f"<Capacity {self.types!r} {self._quota!r}>"

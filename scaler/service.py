@@ -21,6 +21,7 @@ from mesh.errors import BusError
 from mesh.events import Events
 from mesh.exits import Exit
 from mesh.gpus import Gpus
+from mesh.instance_types import load_instance_types
 from mesh.metrics import DISCOVERY_PATH, MetricsServer, new_registry
 from mesh.nvml import find_gpus
 from mesh.settings import Settings
@@ -72,6 +73,7 @@ class Scaler:
         self._gpus = Gpus()
         self._first_beats_s = first_beats_s
         self._settings = settings
+        self._types = load_instance_types(settings.scaler.instance_types)
         self._command = command
         self._on_ready = on_ready
         self._collector = ScalerCollector()
@@ -189,7 +191,7 @@ class Scaler:
         stack.push_async_callback(launcher.close)
         launcher.adopt()
         parts = Parts(bus, registry, states, observer, memory)
-        parts.capacity = Capacity(self._settings, launcher, registry, states)
+        parts.capacity = Capacity(self._settings, self._types, launcher, registry, states)
         parts.scaling.limit = parts.capacity.limit
         parts.leads = lambda: lease.is_held and bus.is_connected
         return parts, launcher
