@@ -152,8 +152,17 @@ class Capacity:
         most = max(scale.min_instances, most_instances(kind, self._free(record, family)))
         if decision.count <= most:
             return decision
-        reason = f"{decision.reason}, the quota of {family} allows {most}"
+        reason = f"{decision.reason}, {_allowed(family, most)}"
         return replace(decision, count=most, reason=reason)
+
+    def quota_text(self, record: DeploymentRecord) -> str:
+        """What keeps the load from having as many instances as it may; empty if no quota does."""
+        scale = record.spec.autoscale
+        kind, family = self._limited(record.spec)
+        if kind is None or scale is None:
+            return ""
+        most = most_instances(kind, self._free(record, family))
+        return _allowed(family, most) if most < scale.max_instances else ""
 
     def quotas(self) -> list[QuotaRow]:
         """How every family stands."""
@@ -200,6 +209,10 @@ class Capacity:
 
 def _address(record: DeploymentRecord) -> Address:
     return record.spec.endpoint_name, record.spec.name
+
+
+def _allowed(family: str, most: int) -> str:
+    return f"the quota of {family} allows {max(0, most)}"
 
 
 def _key(spec: DeploymentSpec) -> str:

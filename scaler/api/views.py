@@ -77,7 +77,7 @@ def deployment_view(
         created_at_s=record.created_at_s,
         modified_at_s=record.modified_at_s,
         warnings=warnings or [],
-        scaling=_scaling_view(spec, state),
+        scaling=_scaling_view(spec, state, desk.capacity.quota_text(record)),
         limits=desk.capacity.text(spec),
         price_per_hour=desk.capacity.price_per_hour(record),
     )
@@ -105,13 +105,14 @@ def _plain(spec: msgspec.Struct) -> dict[str, Any]:
     return plain
 
 
-def _scaling_view(spec: DeploymentSpec, state: DeploymentState) -> ScalingView | None:
+def _scaling_view(spec: DeploymentSpec, state: DeploymentState, quota: str) -> ScalingView | None:
     if spec.autoscale is None:
         return None
+    told = quota in state.target_reason
     return ScalingView(
         min_instances=spec.autoscale.min_instances,
         max_instances=spec.autoscale.max_instances,
-        reason=state.target_reason,
+        reason=state.target_reason if told else f"{state.target_reason}; {quota}".lstrip("; "),
     )
 
 

@@ -35,6 +35,9 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     strict: bool = False
 
 
+ANY_MACHINE: Final = Machine()
+
+
 def lacks(need: Need, machine: Machine) -> str:
     """Say why nobody can ever have this here; empty if somebody can."""
     if need.device == "cuda" and not machine.gpus.found:

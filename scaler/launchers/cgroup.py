@@ -67,7 +67,8 @@ class Cgroups:
     def __init__(self, base: Path) -> None:
         self._base = base
         self._groups: dict[WorkerAddress, _Group] = {}
-        self._left: set[Path] = set()
+        self._left = {folder for folder in base.iterdir() if folder.is_dir()}
+        self._sweep()  # groups of instances that ended while no scaler lived
         self.text = f"cgroup v2 ({base})"
 
     def __repr__(self) -> str:

@@ -34,7 +34,7 @@ from scaler.launchers import (
     Running,
     assignment,
 )
-from scaler.launchers.assignment import Machine
+from scaler.launchers.assignment import ANY_MACHINE, Machine
 from scaler.launchers.ledger import InstanceRecord, Ledger
 from scaler.launchers.limits import Limiter, Unlimited
 from scaler.launchers.watched import Watched, environment, find
@@ -68,7 +68,7 @@ class ProcessLauncher:
         state_dir: Path,
         command: Command,
         on_ended: OnEnded,
-        machine: Machine = Machine(),  # noqa: B008  # a value
+        machine: Machine = ANY_MACHINE,
         limiter: Limiter | None = None,
     ) -> None:
         self._machine = machine

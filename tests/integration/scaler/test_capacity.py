@@ -165,10 +165,21 @@ async def test_the_load_gets_no_more_than_the_quota(rig):
 
     for _ in range(8):
         await rig.bus.publish(subjects.work("iris", "blue", "interactive"), b"{}")
-    view = await rig.until(lambda view: "quota" in view.scaling.reason)
+    view = await rig.until(lambda view: view.instance_count > 1)
 
     assert view.instance_count == 2
     assert view.scaling.reason.endswith("the quota of standardFSv2Family allows 2")
+
+
+async def test_a_quota_that_is_used_up_is_told_before_it_is_needed(rig):
+    """Whoever looks why the load gets no more sees it, whether it asks or not."""
+    await again(rig, quota=cores(**{F4S: 16}))
+    await rig.create(deployment("green"))
+    scale = ScaleSettings(type="target_utilization", max_instances=9)
+
+    view = await rig.create(deployment(scale_settings=scale))
+
+    assert view.scaling.reason == "the quota of standardFSv2Family allows 1"
 
 
 async def test_the_price_is_told_from_zero(rig):

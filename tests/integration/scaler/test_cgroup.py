@@ -81,6 +81,17 @@ def test_what_the_kernel_kills_is_told_once(tmp_path):
     assert groups.release(BLUE) == KILLED
 
 
+def test_groups_of_who_ended_unseen_are_removed(tmp_path):
+    """Nobody was there to do it; a group with something in it cannot be removed."""
+    (tmp_path / "iris.blue.g1-gone").mkdir()
+    (tmp_path / "iris.blue.g1-a").mkdir()
+    (tmp_path / "iris.blue.g1-a" / "cgroup.procs").touch()
+
+    Cgroups(tmp_path)
+
+    assert [folder.name for folder in tmp_path.iterdir()] == ["iris.blue.g1-a"]
+
+
 def test_the_nearest_group_that_works_is_used(tmp_path):
     """Where ours may not be divided, as it has processes in it, one above it."""
     mount, proc = kernel(tmp_path)
