@@ -39,7 +39,7 @@ class Name(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeploymentName(msgspec.Struct, frozen=True, kw_only=True):
-    """Which deployment. Verbs: deployment.get, deployment.delete."""
+    """Which deployment. Verbs: deployment.get, deployment.delete, deployment.history."""
 
     endpoint: str
     name: str

@@ -22,7 +22,7 @@ from scaler.launchers import NOTHING, Launcher, LaunchError, Need, NoRoomError
 from scaler.memory import Memory
 from scaler.registry import Registry
 from scaler.removal import Removals
-from scaler.situation import Action, Collect, Drain, Kill, Launch, Remove, TakeTraffic
+from scaler.situation import Action, Collect, Drain, Kill, Launch, Remove, Replace, TakeTraffic
 from scaler.states import Address
 from scaler.traffic import take_all
 
@@ -63,6 +63,10 @@ class Hands:
                 await self._launch(address, generation, reason)
             case Drain(instance, reason):
                 await self.drain(WorkerAddress(*address, instance), reason)
+            case Replace(instance, generation, reason):
+                suspect = WorkerAddress(*address, instance)
+                await self._memory.note_suspect(suspect, generation, reason)
+                await self.drain(suspect, f"suspect: {reason}")
             case Kill(instance, reason):
                 await self._kill(WorkerAddress(*address, instance), reason)
             case Collect(generation):

@@ -25,6 +25,7 @@ from scaler.hands import Hands
 from scaler.launchers import Launcher
 from scaler.memory import Memory
 from scaler.observe import Observer
+from scaler.outcomes import Outcomes
 from scaler.queues import measure
 from scaler.reconcile import decide
 from scaler.registry import Registry, Stored
@@ -74,6 +75,7 @@ class Keeper:
         self._drain_timeout_s = drain_timeout_s
         self._clock = asyncio.get_running_loop().time
         self._news = asyncio.Event()
+        self.outcomes = Outcomes()
         self.hands = Hands(
             launcher,
             parts.memory,
@@ -117,6 +119,7 @@ class Keeper:
                 continue
             again_s = min(again_s, plan.again_s or again_s)
         self._parts.scaling.retain(seen)
+        self.outcomes.retain(seen)
         await self._drain_strays(instances)
         for endpoint in self._parts.registry.endpoints():
             if endpoint.record.deleting:
@@ -137,14 +140,20 @@ class Keeper:
         self, address: Address, stored: Stored[DeploymentRecord], instances: Instances
     ) -> Plan:
         plan = decide(await self._situation(address, stored, instances), self._clock())
+        if not any(isinstance(action, Remove) for action in plan.actions):
+            await self._show(address, plan)  # first: who takes over must know what was decided
         for action in plan.actions:
             await self.hands.act(address, action)
-        removing = any(isinstance(action, Remove) for action in plan.actions)
-        if not removing and await self._parts.states.set(*address, plan.state):
-            text = f"{plan.state.state}: {plan.state.reason}".removesuffix(": ")
-            generation = plan.state.generation
-            await self._parts.events.tell("StateChanged", *address, text, generation=generation)
         return plan
+
+    async def _show(self, address: Address, plan: Plan) -> None:
+        before, state = self._parts.states.get(*address), plan.state
+        if not await self._parts.states.set(*address, state):
+            return
+        self.outcomes.note(address, before, state)
+        text = f"{state.state}: {state.reason}".removesuffix(": ")
+        generation = state.generation
+        await self._parts.events.tell("StateChanged", *address, text, generation=generation)
 
     async def _situation(
         self, address: Address, stored: Stored[DeploymentRecord], instances: Instances

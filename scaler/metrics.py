@@ -43,6 +43,7 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
     gateways: int = 0
     verbs: Mapping[tuple[str, str], int] = {}
     scale_changes: Mapping[tuple[str, str, str], int] = {}
+    rollouts: Mapping[tuple[str, str, str], int] = {}
     leading: bool = False
 
 
@@ -89,6 +90,7 @@ class ScalerCollector(Collector):
         yield GaugeMetricFamily("mesh_gateways", "Gateways that live", picture.gateways)
         yield GaugeMetricFamily("mesh_scaler_leading", "1 while this one leads", picture.leading)
         yield _scale_changes(picture)
+        yield _rollouts(picture)
         yield _verbs(picture)
         yield metrics.broker_connected(is_connected=self.is_connected())
 
@@ -139,6 +141,17 @@ def _scale_changes(picture: Picture) -> Metric:
         labels=[*LABELS, "direction"],
     )
     for labels, count in picture.scale_changes.items():
+        family.add_metric(labels, count)
+    return family
+
+
+def _rollouts(picture: Picture) -> Metric:
+    family = CounterMetricFamily(
+        "mesh_rollouts",
+        "Generations that took over, failed or were overtaken",
+        labels=[*LABELS, "outcome"],
+    )
+    for labels, count in picture.rollouts.items():
         family.add_metric(labels, count)
     return family
 

@@ -206,6 +206,7 @@ class Scaler:
                 deployments=_deployments(parts, depths, keeper.hands.starts),
                 gateways=len(parts.observer.gateways.live()),
                 scale_changes=dict(parts.scaling.changes),
+                rollouts=keeper.outcomes.counts(),
                 verbs=dict(service.answered),
                 leading=True,
             )

@@ -24,6 +24,7 @@ from workers.instance import Instance
 from workers.launch import NO_BYTECODE, RunnerConfig, Tensors
 from workers.runtime import Runtime, Say
 from workers.scripts import ScriptRuntime
+from workers.warmup import WarmRuntime, warmup_of
 
 
 async def load_instance(bus: Bus, address: WorkerAddress, generation: int) -> Instance:
@@ -47,12 +48,16 @@ async def prepare(instance: Instance, settings: Settings, say: Say) -> Runtime:
         BootError: something it needs is not there.
     """
     fetch = Fetch(instance.bus, Path(settings.state_dir) / "workers" / "artifacts", say)
-    if instance.record.spec.speaks_v2:
-        return await _prepare_triton(instance.record, settings, fetch)
-    return await _prepare_script(instance.record, fetch)
+    record = instance.record
+    if record.spec.speaks_v2:
+        runtime, folder = await _prepare_triton(record, settings, fetch)
+    else:
+        runtime, folder = await _prepare_script(record, fetch)
+    warmup = warmup_of(record.spec, folder)
+    return WarmRuntime(runtime, warmup) if warmup is not None else runtime
 
 
-async def _prepare_script(record: DeploymentRecord, fetch: Fetch) -> Runtime:
+async def _prepare_script(record: DeploymentRecord, fetch: Fetch) -> tuple[Runtime, Path]:
     spec = record.spec
     if spec.code_configuration is None or record.code is None:
         raise BootError("the deployment has no code_configuration")
@@ -77,14 +82,16 @@ async def _prepare_script(record: DeploymentRecord, fetch: Fetch) -> Runtime:
         cancel_grace_s=spec.mesh.cancel_grace_s,
         tensors=_tensors(spec),
     )
-    return ScriptRuntime(config, spec.worker_count)
+    return ScriptRuntime(config, spec.worker_count), code_dir
 
 
 def _tensors(spec: DeploymentSpec) -> Tensors | None:
     return Tensors(device=spec.mesh.device, model_name=spec.name) if spec.takes_tensors else None
 
 
-async def _prepare_triton(record: DeploymentRecord, settings: Settings, fetch: Fetch) -> Runtime:
+async def _prepare_triton(
+    record: DeploymentRecord, settings: Settings, fetch: Fetch
+) -> tuple[Runtime, Path]:
     if record.model is None:
         raise BootError("the deployment has no model")
     try:
@@ -92,7 +99,7 @@ async def _prepare_triton(record: DeploymentRecord, settings: Settings, fetch: F
     except ImportError as exc:
         raise BootError(f"{exc.name} is missing: pip install 'serving-mesh[triton]'") from exc
     repository = await fetch(record.model, "model") / record.model.entry
-    return await runtime.prepare(record.spec, repository, settings, fetch.say)
+    return await runtime.prepare(record.spec, repository, settings, fetch.say), repository
 
 
 class Fetch(NamedTuple):

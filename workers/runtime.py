@@ -22,7 +22,9 @@ class Runner(Protocol):
     in a final `Outcome`, or by its number in the `Exit` that the runner's end is told with.
     """
 
-    is_ready: bool
+    @property
+    def is_ready(self) -> bool:
+        """Whether it serves."""
 
     @property
     def pids(self) -> Sequence[int]:

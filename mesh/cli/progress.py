@@ -57,6 +57,13 @@ class Waiting:
         else:
             click.echo(line, err=True)
 
+    def tell(self, text: str) -> None:
+        """Say something that stays."""
+        if self._live is not None:
+            self._live.console.print(text, markup=False, highlight=False)
+        else:
+            click.echo(text, err=True)
+
     def show_upload(self, what: str, sent_bytes: int, all_bytes: int) -> None:
         """Show how much of a folder has been sent; on a pipe only that it is being sent."""
         if self._live is None:

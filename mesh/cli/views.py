@@ -16,7 +16,9 @@ from mesh.figures import GpuFigures, size_text
 from mesh.reason import headline
 from mesh.records import Artifact
 
-STYLES: Final = {"Succeeded": "green", "Failed": "red", "ready": "green", "failed": "red"}
+GOOD: Final = ("Succeeded", "ready", "serving")
+BAD: Final = ("Failed", "failed", "suspect")
+STYLES: Final = dict.fromkeys(GOOD, "green") | dict.fromkeys(BAD, "red")
 SHORT_DIGEST: Final = 12
 
 Fields = Iterable[tuple[str, str | Text]]
@@ -90,6 +92,7 @@ def deployment_details(view: DeploymentView) -> RenderableType:
             ("Reason", view.reason.rstrip()),
             ("Generation", f"{view.generation}{serving}"),
             ("Instances", f"{ready_count(view)} of {view.instance_count} ready"),
+            ("Update", wave_text(view)),
             ("Scaling", scaling_text(view.scaling)),
             ("Each instance", view.limits),
             ("Price", price_text(view.price_per_hour)),
@@ -182,7 +185,8 @@ def progress_text(view: DeploymentView | None) -> str:
     """A deployment on one line, while somebody waits for it."""
     if view is None:
         return "not there"
-    text = f"{view.provisioning_state}, {ready_count(view)} of {view.instance_count} ready"
+    count = wave_text(view) or f"{ready_count(view)} of {view.instance_count} ready"
+    text = f"{view.provisioning_state}, {count}"
     if is_behind(view):
         until = "" if view.provisioning_state == "Failed" else f" until {view.generation} is ready"
         text += f", generation {view.serving_generation} serves{until}"
@@ -217,6 +221,14 @@ def ready_count(view: DeploymentView) -> int:
     if view.provisioning_state == "Failed" and is_behind(view):
         generation = view.serving_generation
     return sum(i.state == "ready" and i.generation == generation for i in view.instances)
+
+
+def wave_text(view: DeploymentView) -> str:
+    """How far an update has come, empty if there is none."""
+    if not is_behind(view) or view.provisioning_state != "Updating":
+        return ""
+    old = sum(i.state == "ready" and i.generation < view.generation for i in view.instances)
+    return f"new {ready_count(view)} of {view.instance_count} ready, old {old} ready"
 
 
 def state_text(state: str) -> Text:

@@ -71,7 +71,7 @@ def permissions(role: Role) -> Permissions:
             ]
             return _limited(_gateway_publishes(), hears) | {"allow_responses": INVOKED}
         case "worker":
-            return _limited(_worker_publishes(), [subjects.CANCELS, own_inbox])
+            return _limited(_worker_publishes(), [subjects.CANCELS, subjects.DEPTHS, own_inbox])
         case "scaler":
             hears = [
                 subjects.CALLS,

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from mesh import subjects
 from mesh.api import DeploymentList, DeploymentName, DeploymentPut, DeploymentView, Scale
+from mesh.differences import Version, differences, summary
 from mesh.errors import ConflictError, SpecError
 from mesh.records import DeploymentRecord
 from mesh.spec.deployment import DeploymentSpec
@@ -30,13 +31,17 @@ from scaler.traffic import unconfirmed
 
 
 def keeps_generation(old: DeploymentRecord, new: DeploymentPut) -> bool:
-    """Tell whether running instances may go on: only counts and texts for people differ."""
+    """Tell whether running instances may go on: what differs is nothing to them.
+
+    That is the count and how it is chosen, how they are replaced, and texts for people.
+    """
     same = replace(
         old.spec,
         instance_count=new.spec.instance_count,
         scale_settings=new.spec.scale_settings,
         description=new.spec.description,
         tags=new.spec.tags,
+        mesh=replace(old.spec.mesh, rollout=new.spec.mesh.rollout),
     )
     return (same, old.code, old.model) == (new.spec, new.code, new.model)
 
@@ -55,6 +60,7 @@ async def create(desk: Desk, put: DeploymentPut) -> DeploymentView:
         created_at_s=now_s,
         modified_at_s=now_s,
         all_traffic=put.all_traffic,
+        change="created",
     )
     async with desk.registry.lock(spec.endpoint_name), desk.capacity.guard():
         _refuse_creation(desk, spec)
@@ -70,27 +76,37 @@ async def create(desk: Desk, put: DeploymentPut) -> DeploymentView:
 
 
 async def update(desk: Desk, put: DeploymentPut) -> DeploymentView:
-    """Replace a deployment; anything but its size and its texts makes a new generation."""
-    spec = put.spec
+    """Replace a deployment; what matters to its instances makes a new generation."""
+    async with desk.registry.lock(put.spec.endpoint_name):
+        stored = require_deployment(desk.registry, put.spec.endpoint_name, put.spec.name)
+        require_revision(stored, put.revision, f"deployment '{put.spec.name}'")
+        return await change(desk, stored, put)
+
+
+async def change(
+    desk: Desk, stored: Stored[DeploymentRecord], put: DeploymentPut, note: str = ""
+) -> DeploymentView:
+    """Put a deployment in the place of the stored one; `note` stands in its history.
+
+    The endpoint's lock is held.
+    """
+    old, spec = stored.record, put.spec
     raise_violations(deployment_violations(spec))
     desk.capacity.refuse(spec)
-    async with desk.registry.lock(spec.endpoint_name), desk.capacity.guard():
-        stored = require_deployment(desk.registry, spec.endpoint_name, spec.name)
-        require_revision(stored, put.revision, f"deployment '{spec.name}'")
-        old = stored.record
-        _refuse_changes(old.spec, spec)
-        state = desk.states.get(spec.endpoint_name, spec.name)
-        failed = state.failed_generation == old.generation
-        keep = keeps_generation(old, put) and not failed
-        record = replace(
-            old,
-            spec=spec,
-            code=put.code,
-            model=put.model,
-            generation=old.generation if keep else old.generation + 1,
-            modified_at_s=time.time(),
-            all_traffic=old.all_traffic or put.all_traffic,
-        )
+    _refuse_changes(old.spec, spec)
+    state = desk.states.get(spec.endpoint_name, spec.name)
+    keep = keeps_generation(old, put) and state.failed_generation != old.generation
+    record = replace(
+        old,
+        spec=spec,
+        code=put.code,
+        model=put.model,
+        generation=old.generation if keep else old.generation + 1,
+        modified_at_s=time.time(),
+        all_traffic=old.all_traffic or put.all_traffic,
+        change=old.change if keep else _change_text(old, put, note),
+    )
+    async with desk.capacity.guard():
         desk.capacity.require_quota(record)
         if not keep:
             await _ensure_queue(desk, spec)
@@ -157,6 +173,13 @@ async def _write_generation(desk: Desk, record: DeploymentRecord) -> None:
 
 async def _ensure_queue(desk: Desk, spec: DeploymentSpec) -> None:
     await ensure_queue(desk.bus, spec.endpoint_name, spec.name, spec.mesh.queue, spec.timeout_s)
+
+
+def _change_text(old: DeploymentRecord, new: DeploymentPut, note: str) -> str:
+    """What a new generation changes; the same again is another try."""
+    before = Version.of(old.spec, old.code, old.model)
+    text = summary(differences(before, Version.of(new.spec, new.code, new.model)))
+    return note or text or "tried again"
 
 
 def _refuse_autoscaled(spec: DeploymentSpec) -> None:

@@ -165,6 +165,16 @@ SCALER = (
         ),
     ),
     Chart(
+        "Updates, last 10 minutes",
+        "Generations that took over, failed and were taken back, or were overtaken by a newer one.",
+        (
+            Query(
+                f"sum by ({BOTH}, outcome) (increase(mesh_rollouts_total{{{HERE}}}[10m]))",
+                NAME + " {{outcome}}",
+            ),
+        ),
+    ),
+    Chart(
         "Management calls",
         "What `mesh` commands and programs asked of the management service, by verb and outcome.",
         (

@@ -192,6 +192,7 @@ MAY_HEAR = [
     ("gateway", subjects.job("iris", "r1")),
     ("gateway", RESERVATION),
     ("worker", subjects.cancel("iris", "blue")),
+    ("worker", subjects.depth("iris", "blue")),
     ("scaler", "mesh.api.endpoint.create"),
     ("scaler", "mesh.heartbeat.worker.iris.blue.i1"),
     ("scaler", "mesh.heartbeat.gateway.g1"),

@@ -214,6 +214,12 @@ def test_a_broken_rule_inside_a_mapping_names_its_line(
             id="no-script",
         ),
         pytest.param(
+            "name: blue",
+            "name: blue\nmesh: {warmup: {file: gone.json}}",
+            "file.yml:3: mesh.warmup.file: 'gone.json': there is no such file in src",
+            id="no-sample",
+        ),
+        pytest.param(
             "./src",
             "azureml:src:1",
             "file.yml:7: code_configuration.code: 'azureml:src:1': references are not",
