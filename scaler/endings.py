@@ -53,7 +53,7 @@ def _reason(ended: Ended, told: str) -> str:
         why = f"{ended.why}\n" if ended.why else ""
         return why + told[-LONGEST_REASON:]
     how = code_text(ended.code)
-    if ended.why and ended.code == -signal.SIGKILL:
+    if ended.why and ended.code in (-signal.SIGKILL, None):
         how = f"{how}, {ended.why}"
     who = f"instance {ended.running.address.instance}: {how}"
     if ended.code in (0, None) or (ended.code or 0) < 0:

@@ -36,7 +36,7 @@ from scaler.launchers import (
 )
 from scaler.launchers.assignment import ANY_MACHINE, Machine
 from scaler.launchers.ledger import InstanceRecord, Ledger
-from scaler.launchers.limits import Limiter, Unlimited
+from scaler.launchers.limits import Limiter, Overrun, Unlimited
 from scaler.launchers.watched import Watched, environment, find
 
 log = logging.getLogger("scaler.launchers.process")
@@ -214,12 +214,19 @@ class ProcessLauncher:
     async def _guard_memory(self) -> None:
         """Look for instances that have used up their memory, for ever."""
         while True:
-            for overrun in await asyncio.to_thread(self._limiter.check):
+            for overrun in await asyncio.to_thread(self._check_memory):
                 self._note_trouble(overrun.address, overrun.text)
                 if (process := self._processes.get(overrun.address)) is not None:
                     for callback in self._on_out_of_memory:
                         callback(process.running)
             await asyncio.sleep(GUARD_S)
+
+    def _check_memory(self) -> Sequence[Overrun]:
+        try:
+            return self._limiter.check()
+        except OSError as exc:  # the next look may do better
+            log.error("launcher.memory_unknown %s", exc)
+            return ()
 
     def _note_trouble(self, address: WorkerAddress, text: str) -> None:
         process = self._processes.get(address)
