@@ -64,7 +64,7 @@ def test_quota_is_refused_with_what_is_needed_and_available(person: Person):
 def test_a_runner_that_takes_too_much_memory_is_told(person: Person):
     """Its request is tried elsewhere or given up, the instance lives on, `show` says why."""
     person.up()
-    person.deploy(HUNGRY, more="instance_type: box")
+    person.deploy(HUNGRY, more="instance_type: box\nrequest_settings: {request_timeout_ms: 60000}")
     (person.folder / "much.json").write_text("600")
     (person.folder / "little.json").write_text("1")
     before = shown(person)["instances"][0]["pid"]
