@@ -108,6 +108,16 @@ class ReservationRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     deployment: str = ""
 
 
+class SampleRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A request that a deployment has answered well, to warm instances up with. Unix time."""
+
+    body: bytes
+    method: str = ""
+    path: str = ""
+    content_type: str = ""
+    at_s: float = 0.0
+
+
 class AuthRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What gateways know of an endpoint's secrets.
 

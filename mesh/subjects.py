@@ -27,6 +27,7 @@ ATTEMPTS_BUCKET: Final = "mesh-attempts"
 LEASES_BUCKET: Final = "mesh-leases"
 ARTIFACTS_BUCKET: Final = "mesh-artifacts"
 IDEMPOTENCY_BUCKET: Final = "mesh-idempotency"
+SAMPLES_BUCKET: Final = "mesh-samples"
 
 DEAD_STREAM: Final = "DEAD"
 SHADOW_STREAM: Final = "SHADOW"
@@ -258,6 +259,11 @@ def deployment_key(endpoint: str, deployment: str) -> str:
 def generation_key(endpoint: str, deployment: str, generation: int) -> str:
     """Key of the immutable record of one generation in the config bucket."""
     return f"generation.{endpoint}.{deployment}.{generation}"
+
+
+def sample_key(endpoint: str, deployment: str) -> str:
+    """Key of a deployment's recorded sample in the bucket of samples."""
+    return f"{endpoint}.{deployment}"
 
 
 def auth_key(endpoint: str) -> str:

@@ -27,6 +27,7 @@ from workers.outbox import Outbox
 from workers.pull import Delivery
 from workers.repeat import Repeats
 from workers.runtime import NoRunners, Runners
+from workers.sample import sampled
 from workers.tally import FAILURE, WorkerTally
 from workers.trial import Trials
 from workers.work import Malformed, Work, begin_by_s, decode, malformed_work, run_request
@@ -72,7 +73,7 @@ class Consumer:
         self.is_on_probation = False
         speaker = Speaker(instance.address, instance.record.generation)
         self._end = Endings(instance.bus, outbox, attempts, speaker, self.tally, bodies)
-        self._repeats = Repeats(spec.mesh.retry, attempts, self._end, outbox)
+        self._answers = sampled(instance, Repeats(spec.mesh.retry, attempts, self._end, outbox))
         self._fetching = Fetching(bodies, self.desk, self._end, Steps(self._run, self._start_more))
         self._trials = Trials(attempts, self._end, spec.mesh.max_attempts)
 
@@ -204,7 +205,7 @@ class Consumer:
             self._end.let_go(work, "cancelled" if work.cancelled else "expired")
         else:
             self.tally.observe(work, outcome.status, outcome.run_ms / 1000, now_s)
-            self._repeats.answer(work, joined_reply(outcome, chunks or []))
+            self._answers.answer(work, joined_reply(outcome, chunks or []))
             if outcome.status >= FAILURE or self.is_on_probation:
                 self.on_answer(now_s)
         self._start_more(now_s)

@@ -22,9 +22,12 @@ from mesh.spec.deployment import DeploymentSpec
 from mesh.subjects import CONFIG_BUCKET, WorkerAddress
 from workers.instance import Instance
 from workers.launch import NO_BYTECODE, RunnerConfig, Tensors
+from workers.probe import probes_of
+from workers.probed import ProbedRuntime
 from workers.runtime import Runtime, Say
+from workers.sample import read_sample
 from workers.scripts import ScriptRuntime
-from workers.warmup import WarmRuntime, warmup_of
+from workers.warmup import WarmRuntime, Warmup, given, recorded
 
 
 async def load_instance(bus: Bus, address: WorkerAddress, generation: int) -> Instance:
@@ -53,8 +56,23 @@ async def prepare(instance: Instance, settings: Settings, say: Say) -> Runtime:
         runtime, folder = await _prepare_triton(record, settings, fetch)
     else:
         runtime, folder = await _prepare_script(record, fetch)
-    warmup = warmup_of(record.spec, folder)
-    return WarmRuntime(runtime, warmup) if warmup is not None else runtime
+    if (warmup := await _warmup(instance, folder, say)) is not None:
+        runtime = WarmRuntime(runtime, warmup)
+    if probes := probes_of(record.spec):
+        runtime = ProbedRuntime(runtime, probes)
+    return runtime
+
+
+async def _warmup(instance: Instance, folder: Path, say: Say) -> Warmup | None:
+    spec = instance.record.spec
+    if (options := spec.mesh.warmup) is None:
+        return None
+    if options.sample is None:
+        return given(spec, options, folder)
+    if (sample := await read_sample(instance.bus, instance.address)) is None:
+        say("no sample has been recorded yet: no warm-up")
+        return None
+    return recorded(spec, options, sample)
 
 
 async def _prepare_script(record: DeploymentRecord, fetch: Fetch) -> tuple[Runtime, Path]:

@@ -194,6 +194,7 @@ class Worker:
             pool.sweep(now_s)
             if pool.boot_failures >= BOOT_FAILURES and not pool.is_ready:
                 self._hopeless.set()  # the scaler starts another instance, and says why
+            self._warden.unready = pool.unready
             self._warden.look(now_s)
             self._consumer.sweep(now_s)
             self._outbox.retry()

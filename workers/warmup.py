@@ -10,9 +10,11 @@ from typing import Final
 import msgspec
 
 from mesh.errors import BootError
+from mesh.records import SampleRecord
 from mesh.spec.deployment import DeploymentSpec
+from mesh.spec.warmup import WarmupOptions
 from mesh.wire import LogLine
-from workers.exchange import Callbacks, Exit, Outcome, RunRequest
+from workers.exchange import DEFAULT_PATH, Callbacks, Exit, Outcome, RunRequest
 from workers.runtime import Runner, Runtime
 
 NUMBER: Final = 0  # requests of callers count from 1
@@ -30,19 +32,30 @@ class Warmup(msgspec.Struct, frozen=True, kw_only=True):
     timeout_s: float
 
 
-def warmup_of(spec: DeploymentSpec, folder: Path) -> Warmup | None:
-    """Return what a deployment is warmed up with; None if it is not.
+def recorded(spec: DeploymentSpec, options: WarmupOptions, sample: SampleRecord) -> Warmup:
+    """Return the warm-up with a request that the deployment has answered."""
+    request = RunRequest(
+        number=NUMBER,
+        request_id=REQUEST_ID,
+        body=sample.body,
+        method=sample.method or "POST",
+        path=sample.path or DEFAULT_PATH,
+        content_type=sample.content_type,
+    )
+    return Warmup(request=request, requests=options.requests, timeout_s=spec.timeout_s)
+
+
+def given(spec: DeploymentSpec, options: WarmupOptions, folder: Path) -> Warmup:
+    """Return the warm-up with the request that the deployment's YAML gives.
 
     Args:
         spec: the deployment.
+        options: its warm-up.
         folder: its code, or the model of one that has none.
 
     Raises:
         BootError: there is no such file.
     """
-    options = spec.mesh.warmup
-    if options is None:
-        return None
     body = (options.body or "").encode()
     if options.file is not None:
         try:
@@ -93,6 +106,8 @@ class WarmRunner:
         self.submit, self.cancel = self._runner.submit, self._runner.cancel
         self.pause, self.resume = self._runner.pause, self._runner.resume
         self.sweep, self.close = self._runner.sweep, self._runner.close
+        self.ping, self.stop = self._runner.ping, self._runner.stop
+        self.unready = ""
 
     def __repr__(self) -> str:
         return f"<WarmRunner warm={self._is_warm} {self._runner!r}>"
@@ -101,6 +116,11 @@ class WarmRunner:
     def is_ready(self) -> bool:
         """Whether it serves."""
         return self._is_warm and self._runner.is_ready
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request keeps it that has time left to run."""
+        return (self._answer is not None and not self._answer.done()) or self._runner.is_busy
 
     @property
     def pids(self) -> Sequence[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
@@ -14,7 +14,7 @@ from mesh.spec.violation import MISSING, Violation
 class WarmupOptions(
     Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
-    """A request that each runner must answer before it serves; `body` or `file` is its body."""
+    """A request that each runner must answer before it serves: `body`, `file` or `sample`."""
 
     body: Annotated[str | None, Meta(description="Its body.")] = None
     file: Annotated[
@@ -22,6 +22,13 @@ class WarmupOptions(
         Meta(
             description="A file that holds its body, by its path inside the code folder; of a "
             "`triton_model`, inside the model's."
+        ),
+    ] = None
+    sample: Annotated[
+        Literal["recorded"] | None,
+        Meta(
+            description="`recorded`: the last request of 16 KiB at most that was answered well, "
+            "kept until the deployment is deleted; before there is one nothing is asked."
         ),
     ] = None
     content_type: Annotated[str, Meta(description="Content type of `body` or `file`.")] = (
@@ -36,9 +43,11 @@ def warmup_violations(warmup: WarmupOptions | None) -> Iterator[Violation]:
     if warmup is None:
         return
     here = ("mesh", "warmup")
-    given = [name for name in ("body", "file") if getattr(warmup, name) is not None]
+    given = [name for name in ("body", "file", "sample") if getattr(warmup, name) is not None]
     if len(given) != 1:
-        yield Violation(here, " and ".join(given) or MISSING, "must have one of body and file")
+        yield Violation(
+            here, " and ".join(given) or MISSING, "must have one of body, file and sample"
+        )
     if warmup.file is not None and not _is_inside(warmup.file):
         yield Violation((*here, "file"), warmup.file, "must be a path inside the folder")
     if not (warmup.path.startswith("/") and warmup.path.isascii() and warmup.path.isprintable()):

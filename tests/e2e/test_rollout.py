@@ -22,6 +22,7 @@ from tests.rawhttp import Client
 pytestmark = pytest.mark.timeout(300)
 INSTANCES = 4
 CLIENTS = 3
+QUICK = {"initial_delay": 1, "period": 1, "failure_threshold": 2}
 SCRIPT = """
 import json, time
 
@@ -176,16 +177,23 @@ async def test_a_good_update_and_its_rollback_fail_no_request(service, tell):
     assert re.search(r"new \d of 4 ready, old \d ready", updated[1])
 
 
-async def test_an_update_that_cannot_start_fails_no_request(service, tell):
-    """Its init raises: the update ends as Failed with the traceback, and nobody notices."""
+@pytest.mark.parametrize(
+    ("init", "probe", "reason"),
+    [
+        pytest.param('raise ValueError("no model")', {}, "ValueError: no model", id="init"),
+        pytest.param("time.sleep(600)", QUICK, "startup probe", id="probe"),
+    ],
+)
+async def test_an_update_that_cannot_start_fails_no_request(service, tell, init, probe, reason):
+    """Its init raises, or its probe fails: the update is Failed, and nobody who asks notices."""
     async with Load(service.person) as load:
-        service.write("two", init='raise ValueError("no model")')
-        code, said = await service.update()
+        service.write("two", init=init)
+        code, said = await service.update(*(f"startup_probe.{k}={v}" for k, v in probe.items()))
         view = await service.whole(1)
 
-    tell(f"update whose init raises: {dict(load.statuses)}")
+    tell(f"update that fails with {reason}: {dict(load.statuses)}")
     assert (code, view.provisioning_state) == (6, "Failed")
-    assert "ValueError: no model" in said
+    assert reason in said
     assert (set(load.statuses), set(load.versions)) == ({200}, {"one"})
     assert service.repeated() == 0
 

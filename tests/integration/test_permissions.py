@@ -123,6 +123,7 @@ MAY_PUBLISH = [
     ("worker", f"$JS.API.CONSUMER.INFO.{STREAM}.interactive"),
     ("worker", f"$JS.ACK.{STREAM}.interactive.1.2.3.4.5"),
     ("worker", "$KV.mesh-attempts.WORK_iris_blue.7"),
+    ("worker", "$KV.mesh-samples.iris.blue"),
     ("scaler", subjects.event("iris")),
     ("scaler", subjects.scale("iris", "blue")),
     ("scaler", subjects.enqueue("iris")),

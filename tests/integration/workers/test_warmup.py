@@ -1,5 +1,7 @@
 """A worker whose runners must answer a request of its own before it serves."""
 
+from mesh.bus import Bucket
+from mesh.subjects import SAMPLES_BUCKET
 from tests.integration.workers.crew import GOOD
 
 PICKY = """
@@ -39,3 +41,20 @@ async def test_a_file_of_the_code_folder_is_the_body(crew):
     await crew.until(lambda: crew.state("i1") == "ready" and crew.state("i2") == "failed")
 
     assert crew.said["i2"][-1].reason.startswith("mesh.warmup.file: 'none.json': No such file")
+
+
+async def test_a_request_that_was_answered_well_warms_the_next_instance_up(crew):
+    """Here one of another shape than its new code takes: the start fails, no caller's request."""
+    recorded = {"warmup": {"sample": "recorded"}}
+    await crew.start("i1", GOOD, mesh=recorded)
+    await crew.ask(1)
+    await crew.until(lambda: crew.answers)
+    bucket = await Bucket.open(crew.bus, SAMPLES_BUCKET)
+    while await bucket.get("iris.blue") is None:
+        await crew.bus.flush()
+
+    await crew.start("i2", PICKY, 2, mesh=recorded)
+    await crew.until(lambda: crew.state("i2") == "failed")
+
+    assert crew.state("i1") == "ready"
+    assert "the weights are of another shape" in crew.said["i2"][-1].reason

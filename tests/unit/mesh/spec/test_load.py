@@ -376,14 +376,16 @@ def test_values_of_variables_and_tags_are_text_as_written(folder: Path):
 
 def test_keys_that_are_not_acted_on_are_named(folder: Path):
     """A warning names the outermost key, once, and where it stands."""
-    more = "app_insights_enabled: true\nliveness_probe:\n  period: 5\n  timeout: 3\n"
+    more = (
+        "app_insights_enabled: true\ndata_collector:\n  sampling_rate: 0.5\n  rolling_rate: Day\n"
+    )
     path = write(folder, BLUE + more)
 
     loaded = load_deployment(path)
 
-    probe = "liveness_probe: accepted, not enforced yet"
+    collector = "data_collector: accepted, not enforced yet"
     insights = "app_insights_enabled: accepted, not enforced yet"
-    assert loaded.warnings == [f"{path}:9: {insights}", f"{path}:10: {probe}"]
+    assert loaded.warnings == [f"{path}:9: {insights}", f"{path}:10: {collector}"]
 
 
 def test_the_command_line_wins_over_the_file(folder: Path):

@@ -136,6 +136,7 @@ def test_first_delay_between_runs_is_at_most_the_longest():
     [
         pytest.param({"body": "[]"}, [], id="a body"),
         pytest.param({"file": "samples/one.json"}, [], id="a file"),
+        pytest.param({"sample": "recorded"}, [], id="a request of callers"),
         pytest.param({}, [""], id="neither"),
         pytest.param({"body": "[]", "file": "one.json"}, [""], id="both"),
         pytest.param({"file": "../one.json"}, [".file"], id="outside"),
