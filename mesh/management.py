@@ -27,10 +27,12 @@ from mesh.api import (
     StatusView,
 )
 from mesh.bus import Bus
+from mesh.capacity import Capacity
 from mesh.connect import broker_access
 from mesh.console import ConsoleLine, LogQuery, read_console
 from mesh.errors import ConflictError
 from mesh.folders import Folders, OnUpload, store_folders
+from mesh.generations import Generations
 from mesh.letters import DeadLetters
 from mesh.requests import Requests
 from mesh.scales import DEFAULT_CHANGES, read_scale_changes
@@ -70,8 +72,10 @@ class Management:
         """
         self._bus = bus
         self._verbs = Verbs(bus, timeout_s)
+        self.generations = Generations(bus, self._verbs)
         self.dead_letters = DeadLetters(bus, self._verbs)
         self.requests = Requests(bus, self._verbs)
+        self.capacity = Capacity(self._verbs)
 
     def __repr__(self) -> str:
         return f"<Management {self._bus!r}>"
@@ -289,8 +293,6 @@ class Management:
             limit: how many of the last changes.
         """
         return await read_scale_changes(self._bus, endpoint, name, limit)
-
-    # ---------------------------------------------------------------------------------- the rest
 
     async def status(self) -> StatusView:
         """Return the whole mesh at a glance."""

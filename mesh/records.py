@@ -49,6 +49,7 @@ class DeploymentRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     A change of anything but the instance count and how it is chosen makes a new generation. The
     record of each generation is also kept under its own key, unchanged for ever but for deletion.
     `all_traffic`: it is to get all live traffic once it is ready; cleared when that is done.
+    `change`: what differs from the generation before, on one line.
     """
 
     spec: DeploymentSpec
@@ -59,6 +60,7 @@ class DeploymentRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     modified_at_s: float = 0.0
     deleting: bool = False
     all_traffic: bool = False
+    change: str = ""
 
 
 class JobRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -106,6 +108,16 @@ class ReservationRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     deployment: str = ""
 
 
+class SampleRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A request that a deployment has answered well, to warm instances up with. Unix time."""
+
+    body: bytes
+    method: str = ""
+    path: str = ""
+    content_type: str = ""
+    at_s: float = 0.0
+
+
 class AuthRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What gateways know of an endpoint's secrets.
 
@@ -130,7 +142,7 @@ class DeploymentState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     `serving` is the newest generation that has been ready: the one kept alive while a newer one
     starts, or after a newer one has failed. `settled` is the instance count last reached. `target`
     is the count the load asks for and `target_reason` why it came to be, None and empty if nothing
-    scales.
+    scales. `failures`: why generations have failed that still have a record, by generation.
     """
 
     state: ProvisioningState
@@ -143,3 +155,4 @@ class DeploymentState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     settled: int = 0
     target: int | None = None
     target_reason: str = ""
+    failures: dict[int, str] = {}

@@ -27,6 +27,7 @@ ATTEMPTS_BUCKET: Final = "mesh-attempts"
 LEASES_BUCKET: Final = "mesh-leases"
 ARTIFACTS_BUCKET: Final = "mesh-artifacts"
 IDEMPOTENCY_BUCKET: Final = "mesh-idempotency"
+SAMPLES_BUCKET: Final = "mesh-samples"
 
 DEAD_STREAM: Final = "DEAD"
 SHADOW_STREAM: Final = "SHADOW"
@@ -287,6 +288,11 @@ def place_owner(key: str) -> WorkerAddress | None:
     """The instance whose place a key among the leases stands for, None if for none."""
     kind, *owner = key.split(".")
     return WorkerAddress(*owner) if kind == "place" and len(owner) == 3 else None
+
+
+def sample_key(endpoint: str, deployment: str) -> str:
+    """Key of a deployment's recorded sample in the bucket of samples."""
+    return f"{endpoint}.{deployment}"
 
 
 def auth_key(endpoint: str) -> str:

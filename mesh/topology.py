@@ -207,6 +207,7 @@ def buckets(result_ttl_s: float = RESULT_TTL_S) -> list[Config]:
         _bucket(subjects.KEYS_BUCKET),
         _bucket(subjects.ATTEMPTS_BUCKET, max_age_s=3600),
         _bucket(subjects.LEASES_BUCKET, per_key_ttl=True),
+        _bucket(subjects.SAMPLES_BUCKET),
         _bucket(subjects.IDEMPOTENCY_BUCKET, max_age_s=math.ceil(result_ttl_s))
         | {"max_bytes": IDEMPOTENCY_BYTES},
     ]

@@ -119,7 +119,8 @@ class Depth(Wire, frozen=True, kw_only=True):
 
     `gateways` is how many send requests to it; `startup_s` how long an instance took to start
     lately, in seconds, 0 if none was seen to. `serving`: the generation that has been ready as a
-    whole, 0 if none has. `health`: answers, and failures among them, lately, by generation.
+    whole, 0 if none has. `health`: answers, and failures among them, in the last half minute, by
+    generation; `instances`: the same by generation and instance.
     """
 
     endpoint: str
@@ -133,6 +134,7 @@ class Depth(Wire, frozen=True, kw_only=True):
     startup_s: float = 0.0
     serving: int = 0
     health: dict[str, tuple[int, int]] = {}
+    instances: dict[str, dict[str, tuple[int, int]]] = {}
 
 
 class Cancel(Wire, frozen=True, kw_only=True):
@@ -145,8 +147,8 @@ class Event(Wire, frozen=True, kw_only=True):
     """Something that happened to an endpoint, a deployment or one of its instances.
 
     `name` is one of Created, Updated, TrafficChanged, KeyRegenerated, StateChanged, Deleted,
-    DeadLetterRetried, DeadLettersPurged; of an instance: Started, Ready, InitFailed, BackOff,
-    Killing, and of one that another host has: Joined, Lost. `at_s` is Unix time.
+    DeadLetterRetried, DeadLettersPurged; of an instance: Started, Probation, Ready, Unready,
+    Suspect, InitFailed, BackOff, OutOfMemory, Killing, Joined, Lost. `at_s` is Unix time.
     """
 
     endpoint: str

@@ -22,7 +22,7 @@ WARM_S: Final = 3.0
 class Beat(msgspec.Struct, frozen=True, kw_only=True):
     """The last heartbeat of an instance.
 
-    `at_s` is when it came, `since_s` when its state began, `ready_at_s` when it was ready first;
+    `at_s` is when it came, `since_s` when its state began, `ready_at_s` when it served first;
     `saw_start` tells that it was heard before that.
     """
 
@@ -53,7 +53,7 @@ class Fleet:
         last = self._beats.get(address)
         same = last is not None and last.said.state == said.state
         ready_at_s = last.ready_at_s if last is not None else None
-        if said.state == "ready" and ready_at_s is None:
+        if said.state in SERVING_STATES and ready_at_s is None:
             ready_at_s = now_s
         self._beats[address] = Beat(
             said=said,
@@ -139,8 +139,9 @@ class Fleet:
             instance=running.address.instance,
             generation=running.generation,
             phase=phase,
-            in_flight=beat.said.in_flight if beat is not None else 0,
+            in_flight=max(beat.said.in_flight, beat.said.held) if beat is not None else 0,
             for_s=max(0.0, now_s - since_s),
+            reason=beat.said.reason if beat is not None else "",
         )
 
     def _heard_s(self, beat: Beat) -> float:

@@ -104,6 +104,7 @@ class Foreign:
             phase="silent" if silent_s > FRESH_S else phase,
             in_flight=beat.said.in_flight,
             for_s=max(0.0, now_s - since_s),
+            reason=beat.said.reason,
             by_hand=beat.said.by_hand,
         )
 

@@ -15,16 +15,17 @@ from typing import NamedTuple
 from mesh import subjects
 from mesh.errors import MeshError
 from mesh.events import Events
+from mesh.spec.deployment import DeploymentSpec
 from mesh.subjects import WorkerAddress
 from mesh.tasks import end
 from scaler.foreign import Foreign
 from scaler.gateways import Gateways
-from scaler.launchers import Launcher, LaunchError
+from scaler.launchers import NOTHING, Launcher, LaunchError, Need, NoRoomError
 from scaler.memory import Memory
 from scaler.places import Places
 from scaler.registry import Registry
 from scaler.removal import Removals
-from scaler.situation import Action, Collect, Drain, Kill, Launch, Remove, TakeTraffic
+from scaler.situation import Action, Collect, Drain, Kill, Launch, Remove, Replace, TakeTraffic
 from scaler.states import Address
 from scaler.traffic import take_all
 
@@ -48,7 +49,10 @@ class Tools(NamedTuple):
 
 
 class Hands:
-    """Does what plans say, as long as it may."""
+    """Does what plans say, as long as it may.
+
+    `need` tells what an instance of a deployment is given.
+    """
 
     def __init__(self, tools: Tools) -> None:
         self._launcher = tools.launcher
@@ -61,6 +65,7 @@ class Hands:
         self._events = tools.events
         self._leads = tools.leads
         self._steps: dict[tuple[str, str, str], asyncio.Task[None]] = {}
+        self.need: Callable[[DeploymentSpec], Need] = lambda _: NOTHING
         self.starts: Counter[Address] = Counter()
 
     def __repr__(self) -> str:
@@ -68,13 +73,19 @@ class Hands:
 
     async def act(self, address: Address, action: Action) -> None:
         """Carry out one action for a deployment, unless another scaler leads by now."""
-        if not self._leads():
-            return
+        if self._leads():
+            await self._do(address, action)
+
+    async def _do(self, address: Address, action: Action) -> None:
         match action:
             case Launch(generation, reason):
                 await self._launch(address, generation, reason)
             case Drain(instance, reason):
                 await self.drain(WorkerAddress(*address, instance), reason)
+            case Replace(instance, generation, reason):
+                suspect = WorkerAddress(*address, instance)
+                await self._memory.note_suspect(suspect, generation, reason)
+                await self.drain(suspect, f"suspect: {reason}")
             case Kill(instance, reason):
                 await self._kill(WorkerAddress(*address, instance), reason)
             case Collect(generation):
@@ -104,15 +115,16 @@ class Hands:
     async def _launch(self, address: Address, generation: int, reason: str) -> None:
         instance = WorkerAddress(*address, f"g{generation}-{secrets.token_hex(4)}")
         record = self._registry.generation(*address, generation)
-        device = record.spec.mesh.device if record is not None else "cpu"
+        need = self.need(record.spec) if record is not None else NOTHING
         await self._places.take(instance, generation)
         if not self._leads():
             log.warning("hands.deposed instance=%s is not started", instance.instance)
             return
         try:
-            self._launcher.launch(instance, generation, device)
+            self._launcher.launch(instance, generation, need)
         except LaunchError as exc:
-            await self._memory.note_failed_launch(instance, generation, str(exc))
+            no_room = isinstance(exc, NoRoomError)
+            await self._memory.note_failed_launch(instance, generation, str(exc), no_room=no_room)
             return
         self.starts[address] += 1
         await self._tell("Started", instance, generation, reason)

@@ -18,14 +18,15 @@ from mesh.bus import Bus
 from mesh.errors import MeshError
 from mesh.events import Events
 from mesh.records import DeploymentRecord
-from mesh.spec.options import Device
 from mesh.subjects import WorkerAddress
 from mesh.tasks import wait_for
+from scaler.capacity import Capacity
 from scaler.foreign import Expected, Foreign
 from scaler.hands import Hands, Tools
 from scaler.launchers import Launcher
 from scaler.memory import Memory
 from scaler.observe import Observer
+from scaler.outcomes import Outcomes
 from scaler.places import Places
 from scaler.queues import measure
 from scaler.reconcile import decide
@@ -46,7 +47,7 @@ Instances = tuple[Instance, ...]
 class Parts:
     """What the keeper works with.
 
-    `leads` tells whether this scaler may act now, `lacks` why a device cannot be had, `expected`
+    `leads` tells whether this scaler may act now, `capacity` what instances may have, `expected`
     which instances an earlier leader was about to start.
     """
 
@@ -62,7 +63,7 @@ class Parts:
         self.scaling = Scaling(bus, registry, states, observer)
         self.removals = Removals(bus, registry, states, observer.gateways, self.events)
         self.leads: Callable[[], bool] = lambda: bus.is_connected
-        self.lacks: Callable[[Device], str] = lambda _: ""
+        self.capacity: Capacity
         self.expected: Mapping[WorkerAddress, Expected] = {}
 
     def __repr__(self) -> str:
@@ -78,6 +79,7 @@ class Keeper:
         self._drain_timeout_s = drain_timeout_s
         self._clock = asyncio.get_running_loop().time
         self._news = asyncio.Event()
+        self.outcomes = Outcomes()
         self._places = Places(parts.bus)
         self.foreign = Foreign(parts.bus, parts.observer.fleet, parts.expected)
         self.hands = Hands(
@@ -93,6 +95,7 @@ class Keeper:
                 parts.leads,
             )
         )
+        self.hands.need = parts.capacity.need
         parts.memory.on_news(self.poke)
         parts.registry.on_change(self.poke)
         parts.scaling.on_news(self.poke)
@@ -130,6 +133,7 @@ class Keeper:
                 continue
             again_s = min(again_s, plan.again_s or again_s)
         self._parts.scaling.retain(seen)
+        self.outcomes.retain(seen)
         await self._drain_strays(instances)
         for endpoint in self._parts.registry.endpoints():
             if endpoint.record.deleting:
@@ -151,14 +155,20 @@ class Keeper:
         self, address: Address, stored: Stored[DeploymentRecord], instances: Instances
     ) -> Plan:
         plan = decide(await self._situation(address, stored, instances), self._clock())
+        if not any(isinstance(action, Remove) for action in plan.actions):
+            await self._show(address, plan)  # first: who takes over must know what was decided
         for action in plan.actions:
             await self.hands.act(address, action)
-        removing = any(isinstance(action, Remove) for action in plan.actions)
-        if not removing and await self._parts.states.set(*address, plan.state):
-            text = f"{plan.state.state}: {plan.state.reason}".removesuffix(": ")
-            generation = plan.state.generation
-            await self._parts.events.tell("StateChanged", *address, text, generation=generation)
         return plan
+
+    async def _show(self, address: Address, plan: Plan) -> None:
+        before, state = self._parts.states.get(*address), plan.state
+        if not await self._parts.states.set(*address, state):
+            return
+        self.outcomes.note(address, before, state)
+        text = f"{state.state}: {state.reason}".removesuffix(": ")
+        generation = state.generation
+        await self._parts.events.tell("StateChanged", *address, text, generation=generation)
 
     async def _situation(
         self, address: Address, stored: Stored[DeploymentRecord], instances: Instances

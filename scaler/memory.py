@@ -34,6 +34,7 @@ class Memory:
         self._clock = asyncio.get_running_loop().time
         self._ending: dict[WorkerAddress, Running] = {}
         self._crashes: defaultdict[Address, dict[int, Crashes]] = defaultdict(dict)
+        self._suspects: set[WorkerAddress] = set()
         self._steps: set[asyncio.Task[None]] = set()
         self._on_news: list[Callable[[], None]] = []
         self.crashed: Counter[Address] = Counter()
@@ -62,6 +63,7 @@ class Memory:
     def forget(self, address: Address) -> None:
         """Drop a deployment that was deleted."""
         self._crashes.pop(address, None)
+        self._suspects = {one for one in self._suspects if one[:2] != address}
         del self.crashed[address]
 
     def note_ended(self, ended: Ended) -> None:
@@ -71,9 +73,36 @@ class Memory:
         self._steps.add(task)
         task.add_done_callback(self._steps.discard)
 
-    async def note_failed_launch(self, address: WorkerAddress, generation: int, why: str) -> None:
+    def note_out_of_memory(self, running: Running) -> None:
+        """Tell that a process of an instance was killed for its memory."""
+        endpoint, name, instance = running.address
+        telling = self._events.tell(
+            *("OutOfMemory", endpoint, name, running.trouble),
+            generation=running.generation,
+            instance=instance,
+        )
+        task = asyncio.create_task(telling)
+        self._steps.add(task)
+        task.add_done_callback(self._steps.discard)
+
+    async def note_failed_launch(
+        self, address: WorkerAddress, generation: int, why: str, *, no_room: bool = False
+    ) -> None:
         """Count a process that could not even be started as a crash."""
-        await self._add(address, generation, Ending(reason=why))
+        await self._add(address, generation, Ending(reason=why, no_room=no_room))
+
+    async def note_suspect(self, address: WorkerAddress, generation: int, why: str) -> None:
+        """Count an instance that has stopped pulling by itself as a crash, once."""
+        if address in self._suspects:
+            return
+        self._suspects.add(address)
+        beat, now_s = self._observer.fleet.get(address), self._clock()
+        ready_at_s = beat.ready_at_s if beat is not None else None
+        lesson = Ending(
+            reason=f"instance {address.instance} was suspect: {why}",
+            ready_for_s=now_s - ready_at_s if ready_at_s is not None else 0.0,
+        )
+        await self._add(address, generation, lesson)
 
     async def close(self) -> None:
         """Stop waiting for reasons."""

@@ -19,7 +19,8 @@ LABELS: Final = ("endpoint", "deployment")
 class DeploymentPicture(msgspec.Struct, frozen=True, kw_only=True):
     """A deployment in numbers. `instances` by state; CPU in percent of one core, of all of them.
 
-    `wanted` instances are between `least` and `most`; `foreign` ones are not this scaler's own.
+    `wanted` instances are between `least` and `most`, and cost `price_per_hour` together; `foreign`
+    ones are not this scaler's own.
     """
 
     endpoint: str
@@ -33,6 +34,7 @@ class DeploymentPicture(msgspec.Struct, frozen=True, kw_only=True):
     memory_bytes: int
     starts: int
     crashes: int
+    price_per_hour: float
     foreign: int = 0
 
 
@@ -43,6 +45,7 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
     gateways: int = 0
     verbs: Mapping[tuple[str, str], int] = {}
     scale_changes: Mapping[tuple[str, str, str], int] = {}
+    rollouts: Mapping[tuple[str, str, str], int] = {}
     leading: bool = False
     leads_since_s: float = 0.0
     spares: int = 0
@@ -66,11 +69,6 @@ class ScalerCollector(Collector):
             ("mesh_instances_min", "Fewest instances", [d.least for d in _all(picture)]),
             ("mesh_instances_max", "Most instances", [d.most for d in _all(picture)]),
             (
-                "mesh_instances_foreign",
-                "Instances started by hand, or by a scaler elsewhere",
-                [d.foreign for d in _all(picture)],
-            ),
-            (
                 "mesh_deployment_cpu_cores",
                 "CPU all instances use",
                 [d.cpu_percent / 100 for d in _all(picture)],
@@ -79,6 +77,11 @@ class ScalerCollector(Collector):
                 "mesh_deployment_memory_bytes",
                 "Resident memory of all instances",
                 [d.memory_bytes for d in _all(picture)],
+            ),
+            (
+                "mesh_deployment_price_per_hour",
+                "What the instances asked for cost an hour, by their type",
+                [d.price_per_hour for d in _all(picture)],
             ),
         ):
             family = GaugeMetricFamily(name, text, labels=LABELS)
@@ -90,8 +93,10 @@ class ScalerCollector(Collector):
             counter = CounterMetricFamily(name, text, labels=LABELS)
             yield _per_deployment(counter, picture, values)
         yield GaugeMetricFamily("mesh_gateways", "Gateways that live", picture.gateways)
+        yield _foreign(picture)
         yield from _leader(picture)
         yield _scale_changes(picture)
+        yield _rollouts(picture)
         yield _verbs(picture)
         yield metrics.broker_connected(is_connected=self.is_connected())
 
@@ -113,6 +118,12 @@ def _per_deployment(
     for deployment, value in zip(picture.deployments, values, strict=True):
         family.add_metric([deployment.endpoint, deployment.deployment], value)
     return family
+
+
+def _foreign(picture: Picture) -> Metric:
+    text = "Instances started by hand, or by a scaler elsewhere"
+    family = GaugeMetricFamily("mesh_instances_foreign", text, labels=LABELS)
+    return _per_deployment(family, picture, [d.foreign for d in _all(picture)])
 
 
 def _leader(picture: Picture) -> Iterable[Metric]:
@@ -158,6 +169,17 @@ def _scale_changes(picture: Picture) -> Metric:
         labels=[*LABELS, "direction"],
     )
     for labels, count in picture.scale_changes.items():
+        family.add_metric(labels, count)
+    return family
+
+
+def _rollouts(picture: Picture) -> Metric:
+    family = CounterMetricFamily(
+        "mesh_rollouts",
+        "Generations that took over, failed or were overtaken",
+        labels=[*LABELS, "outcome"],
+    )
+    for labels, count in picture.rollouts.items():
         family.add_metric(labels, count)
     return family
 

@@ -17,6 +17,7 @@ from mesh.subjects import WorkerAddress
 from mesh.wire import GatewayHeartbeat, WorkerHeartbeat
 from scaler.fleet import Fleet
 from scaler.gateways import FIRST_BEATS_S, Gateways
+from scaler.health import Health
 from scaler.offered import Offered
 
 REASONS_KEPT: Final = 1000
@@ -64,6 +65,7 @@ class Observer:
         self.fleet = Fleet()
         self.gateways = Gateways(self._clock, first_beats_s)
         self.offered = Offered()
+        self.health = Health()
         self.failures = Failures()
 
     def __repr__(self) -> str:
@@ -91,6 +93,7 @@ class Observer:
     def expire(self) -> None:
         """Forget who has been silent for long."""
         self.fleet.expire(self._clock())
+        self.health.expire(self._clock())
         self.gateways.expire()
         self.offered.retain(self.gateways.known())
 
@@ -105,6 +108,7 @@ class Observer:
         if said.state == "failed" and said.reason:
             address = WorkerAddress(said.endpoint, said.deployment, said.instance)
             self.failures.note(address, said.reason)
+        self.health.hear(said, self._clock())
         if self.fleet.hear(said, self._clock()):
             for callback in self._on_news:
                 callback()

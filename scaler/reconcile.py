@@ -1,7 +1,7 @@
 """Decide what one deployment needs next. Pure: no clock, no I/O. Ring: decisions.
 
-Order of a rollout: the new generation is started beside the one that serves; when all of its
-instances are ready it serves and the old one is drained; if it fails first, the old one stays.
+A new generation takes over in waves (`rollout`) and serves once as many as wanted are ready. If it
+fails first, the one that serves takes over again, in the same way.
 """
 
 from __future__ import annotations
@@ -11,15 +11,24 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from mesh.reason import headline
 from mesh.records import DeploymentState
-from scaler.crashes import Crashes
+from scaler.rollout import (
+    aim_of,
+    alive,
+    launches,
+    memory,
+    next_start_s,
+    ready,
+    replacements,
+    retirements,
+)
 from scaler.situation import (
     Action,
     Collect,
     Drain,
     Instance,
     Kill,
-    Launch,
     Plan,
     Remove,
     Situation,
@@ -31,8 +40,8 @@ from scaler.situation import (
 SILENT_S: Final = 30.0
 FAILED_S: Final = 5.0
 EMPTYING_S: Final = 10.0
-
-Counts = dict[int, int]
+KEPT: Final = 10  # records of generations
+LONGEST_HEADLINE: Final = 500
 
 
 def decide(seen: Situation, now_s: float) -> Plan:
@@ -40,113 +49,82 @@ def decide(seen: Situation, now_s: float) -> Plan:
     if seen.record.deleting:
         return _decide_removal(seen)
     state = _advance(seen)
-    counts = _counts(seen, state)
-    actions = [
+    aim = aim_of(seen, state)
+    drains = retirements(seen, aim)
+    gone = {drain.instance for drain in drains}
+    actions: list[Action] = [
         *_overdue(seen),
-        *_launches(seen, counts, now_s),
-        *_surplus(seen, counts),
+        *drains,
+        *(one for one in replacements(seen, aim, now_s) if one.instance not in gone),
+        *launches(seen, aim, gone, now_s),
         *_garbage(seen, state),
     ]
     if seen.record.all_traffic and state.serving == seen.record.generation:
         actions.append(TakeTraffic())
-    return Plan(
-        actions=tuple(actions), state=state, again_s=_next_start_s(seen, counts, state, now_s)
-    )
-
-
-def _alive(seen: Situation, generation: int) -> list[Instance]:
-    """The instances that hold a place: all but those that are on their way out."""
-    return [i for i in seen.instances if i.generation == generation and i.phase != "draining"]
-
-
-def _ready(seen: Situation, generation: int) -> int:
-    return sum(i.phase == "ready" for i in seen.instances if i.generation == generation)
-
-
-def _memory(seen: Situation, generation: int) -> Crashes:
-    return seen.crashes.get(generation, Crashes())
+    return Plan(actions=tuple(actions), state=state, again_s=next_start_s(seen, aim, now_s))
 
 
 def _advance(seen: Situation) -> DeploymentState:
     """Move the state on: what has become ready serves, what cannot start has failed."""
     record, state = seen.record, seen.state
     generation, count = record.generation, wanted(record, state)
-    ready, alive = _ready(seen, generation), len(_alive(seen, generation))
+    own = [i for i in alive(seen) if i.generation == generation]
     reason = ""
     if generation not in (state.serving, state.failed_generation):
-        if ready >= count:
+        if ready(own) >= count:
             state = replace(state, serving=generation)
-        elif _memory(seen, generation).are_final:
-            reason = _memory(seen, generation).reason
-            state = replace(state, failed_generation=generation)
+        elif reason := _failure(seen, own):
+            state = _fail(state, generation, reason)
     if state.failed_generation == generation:
         reason = reason or state.reason
-    elif ready < count:
-        reason = _trouble(_memory(seen, generation))
-    if state.serving == generation and ready == alive == count:
+    elif ready(own) < count:
+        reason = _trouble(seen, own)
+    if state.serving == generation and ready(own) == len(own) == count:
         state = replace(state, settled=count)
     return replace(
         state,
         state=provisioning(record, state),
         reason=reason,
         generation=generation,
-        ready=sum(i.phase == "ready" for i in seen.instances),
+        ready=ready(seen.instances),
     )
 
 
-def _trouble(crashes: Crashes) -> str:
-    return f"{crashes.reason} (crash {crashes.count} in a row)" if crashes.count else ""
+def _fail(state: DeploymentState, generation: int, reason: str) -> DeploymentState:
+    failures = {**state.failures, generation: headline(reason)[:LONGEST_HEADLINE]}
+    kept = {one: text for one, text in failures.items() if one > generation - KEPT}
+    return replace(state, failed_generation=generation, failures=kept)
 
 
-def _counts(seen: Situation, state: DeploymentState) -> Counts:
-    """Return how many instances each generation should have; those not named should have none."""
-    generation, count = seen.record.generation, wanted(seen.record, state)
-    if state.failed_generation != generation:
-        return {generation: count} | _fallback(seen, state)
-    if state.serving:
-        return {state.serving: count}
-    # Nothing better exists: what runs may go on, but no more is started.
-    return {generation: min(count, len(_alive(seen, generation)))} | _fallback(seen, state)
+def _failure(seen: Situation, own: list[Instance]) -> str:
+    """Why the new generation is given up; empty while it may still become ready."""
+    crashes = memory(seen, seen.record.generation)
+    if crashes.are_final:
+        return crashes.reason or "it cannot start"
+    if not seen.state.serving:
+        return ""  # there is nothing to go back to, so everything is tried again
+    limit_s = seen.record.spec.mesh.rollout.progress_deadline_s
+    for instance in own:
+        if instance.phase == "suspect":
+            return _complaint(instance)
+        if instance.phase in ("starting", "unready") and instance.for_s > limit_s:
+            return f"{_complaint(instance)} (for {instance.for_s:.0f} s, {limit_s:g} s are given)"
+    return ""
 
 
-def _fallback(seen: Situation, state: DeploymentState) -> Counts:
-    """What answers while the present generation does not: the one that serves, kept whole.
-
-    If none has ever been ready as a whole, the ready instances of the newest older one.
-    """
-    generation, count = seen.record.generation, wanted(seen.record, state)
-    if state.serving:
-        return {state.serving: count}
-    ready = {i.generation for i in seen.instances if i.phase == "ready"} - {generation}
-    return {max(ready): min(count, _ready(seen, max(ready)))} if ready else {}
+def _trouble(seen: Situation, own: list[Instance]) -> str:
+    """Why fewer are ready than wanted, if something is wrong."""
+    crashes = memory(seen, seen.record.generation)
+    if crashes.no_room:
+        return crashes.reason
+    if crashes.count:
+        return f"{crashes.reason} (crash {crashes.count} in a row)"
+    return next((_complaint(i) for i in own if i.phase in ("unready", "suspect")), "")
 
 
-def _launches(seen: Situation, counts: Counts, now_s: float) -> Iterator[Action]:
-    for generation, count in counts.items():
-        crashes = _memory(seen, generation)
-        if now_s < crashes.retry_at_s:
-            continue
-        alive = len(_alive(seen, generation))
-        why = "restart" if crashes.count else f"{alive} of {count} instances"
-        for _ in range(alive, count):
-            yield Launch(generation, why)
-
-
-def _surplus(seen: Situation, counts: Counts) -> Iterator[Action]:
-    for generation in {i.generation for i in seen.instances}:
-        alive = sorted(_alive(seen, generation), key=_worth)
-        count = counts.get(generation, 0)
-        serves = generation in counts
-        why = f"{count} wanted" if serves else f"generation {generation} is not to serve"
-        for instance in alive[: max(0, len(alive) - count)]:
-            if instance.phase != "ending":
-                yield Drain(instance.instance, why)
-
-
-def _worth(instance: Instance) -> tuple[bool, int, bool, str]:
-    """Sort key: what costs least to lose comes first; the name only makes it repeatable."""
-    ready = instance.phase == "ready"
-    return ready, instance.in_flight, instance.by_hand, instance.instance
+def _complaint(instance: Instance) -> str:
+    text = f"instance {instance.instance} is {instance.phase}"
+    return f"{text}: {instance.reason}" if instance.reason else text
 
 
 def _overdue(seen: Situation) -> Iterator[Action]:
@@ -158,22 +136,11 @@ def _overdue(seen: Situation) -> Iterator[Action]:
 
 
 def _garbage(seen: Situation, state: DeploymentState) -> Iterator[Action]:
-    """Older generations that nothing uses. A newer one is about to become the present one."""
+    """Old generations that nothing uses. A newer one is about to become the present one."""
     used = {state.serving, *(i.generation for i in seen.instances)}
     for generation in sorted(seen.kept - used):
-        if generation < seen.record.generation:
+        if generation <= seen.record.generation - KEPT:
             yield Collect(generation)
-
-
-def _next_start_s(
-    seen: Situation, counts: Counts, state: DeploymentState, now_s: float
-) -> float | None:
-    waits = [
-        _memory(seen, generation).retry_at_s - now_s
-        for generation, count in counts.items()
-        if len(_alive(seen, generation)) < count and state.failed_generation != generation
-    ]
-    return min((wait_s for wait_s in waits if wait_s > 0), default=None)
 
 
 def _decide_removal(seen: Situation) -> Plan:
@@ -182,20 +149,22 @@ def _decide_removal(seen: Situation) -> Plan:
         seen.state,
         state="Deleting",
         reason="",
-        ready=sum(i.phase == "ready" for i in seen.instances),
+        ready=ready(seen.instances),
     )
     if not seen.instances and (seen.unrouted or _waited_enough(seen)):
         return Plan(actions=(Remove(),), state=state)
     actions = list(_overdue(seen))
     if _is_empty(seen) or _waited_enough(seen):
-        actions += _surplus(seen, {})
+        actions += [
+            Drain(i.instance, "it is being deleted") for i in alive(seen) if i.phase != "ending"
+        ]
     return Plan(actions=tuple(actions), state=state)
 
 
 def _is_empty(seen: Situation) -> bool:
     if not seen.unrouted:
         return False
-    return seen.waiting == 0 or not any(i.phase == "ready" for i in seen.instances)
+    return seen.waiting == 0 or not ready(seen.instances)
 
 
 def _waited_enough(seen: Situation) -> bool:

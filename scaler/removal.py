@@ -104,6 +104,8 @@ class Removals:
     async def _remove_queue(self, endpoint: str, name: str) -> None:
         await requeue(self._bus, endpoint, name)
         await delete_stream(self._bus, subjects.work_stream(endpoint, name))
+        samples = await Bucket.open(self._bus, subjects.SAMPLES_BUCKET)
+        await samples.delete(subjects.sample_key(endpoint, name))
 
     async def _queues(self) -> list[str]:
         names: list[str] = []

@@ -43,7 +43,7 @@ class _Track:
 
 
 class Scaling:
-    """Decides for every deployment that scales by itself."""
+    """Decides for every deployment that scales by itself; `limit` caps it by what may be had."""
 
     def __init__(self, bus: Bus, registry: Registry, states: States, observer: Observer) -> None:
         self._bus = bus
@@ -55,6 +55,7 @@ class Scaling:
         self._due: dict[Address, ScaleDecision] = {}
         self._on_news: list[Callable[[], None]] = []
         self.changes: Counter[tuple[str, str, str]] = Counter()
+        self.limit: Callable[[DeploymentRecord, Decision], Decision] = lambda _, wish: wish
 
     def __repr__(self) -> str:
         return f"<Scaling deployments={len(self._tracks)} due={len(self._due)}>"
@@ -74,6 +75,7 @@ class Scaling:
         track = self._tracks.setdefault(address, _Track())
         seen = self._observe(stored.record, state, track, measured)
         decision = decide(scale, seen, track.window, self._clock())
+        decision = self.limit(stored.record, decision)
         if decision.count == seen.current:
             self._due.pop(address, None)
             return

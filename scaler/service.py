@@ -21,6 +21,7 @@ from mesh.errors import BusError
 from mesh.events import Events
 from mesh.exits import Exit
 from mesh.gpus import Gpus
+from mesh.instance_types import load_instance_types
 from mesh.metrics import DISCOVERY_PATH, MetricsServer, new_registry
 from mesh.nvml import find_gpus
 from mesh.settings import Settings
@@ -29,12 +30,14 @@ from mesh.tasks import end, wait_for
 from scaler import places
 from scaler.api.desk import Desk
 from scaler.api.service import ManagementService
+from scaler.capacity import Capacity
 from scaler.crashes import Pace
 from scaler.demand import Demands
 from scaler.depth import Depths
 from scaler.discovery import Discovery
 from scaler.gateways import FIRST_BEATS_S
 from scaler.keeper import Keeper, Parts
+from scaler.launchers.machine import open_limiter, own_machine
 from scaler.launchers.process import Command, ProcessLauncher
 from scaler.launchers.spares import SpareCommand
 from scaler.lease import Lease
@@ -76,6 +79,7 @@ class Scaler:
         self._gpus = Gpus()
         self._first_beats_s = first_beats_s
         self._settings = settings
+        self._types = load_instance_types(settings.scaler.instance_types)
         self._command = command
         self._on_ready = on_ready
         self._collector = ScalerCollector()
@@ -193,14 +197,17 @@ class Scaler:
         memory = Memory(observer, states, Events(bus), pace)
         stack.push_async_callback(memory.close)
         state_dir = Path(self._settings.state_dir)
+        machine, limiter = own_machine(own, self._gpus), open_limiter(own, state_dir)
         launcher = ProcessLauncher(
-            state_dir, self._command, memory.note_ended, self._gpus, self._spare
+            state_dir, self._command, memory.note_ended, machine, limiter, self._spare
         )
+        launcher.on_out_of_memory(memory.note_out_of_memory)
         stack.push_async_callback(launcher.close)
         launcher.adopt()
         parts = Parts(bus, registry, states, observer, memory)
-        parts.lacks = launcher.lacks
+        parts.capacity = Capacity(self._settings, self._types, launcher, registry, states)
         parts.expected = await places.taken(bus)
+        parts.scaling.limit = parts.capacity.limit
         parts.leads = lambda: lease.is_held and bus.is_connected
         return parts, launcher
 
@@ -220,6 +227,7 @@ class Scaler:
                 deployments=_deployments(parts, depths, keeper),
                 gateways=len(parts.observer.gateways.live()),
                 scale_changes=dict(parts.scaling.changes),
+                rollouts=keeper.outcomes.counts(),
                 verbs=dict(service.answered),
                 leading=True,
                 leads_since_s=since_s,
@@ -277,6 +285,7 @@ def _deployments(parts: Parts, depths: Depths, keeper: Keeper) -> tuple[Deployme
                 starts=keeper.hands.starts[spec.endpoint_name, spec.name],
                 crashes=parts.memory.crashed[spec.endpoint_name, spec.name],
                 foreign=keeper.foreign.count(spec.endpoint_name, spec.name),
+                price_per_hour=parts.capacity.price_per_hour(stored.record) or 0.0,
             )
         )
     return tuple(pictures)

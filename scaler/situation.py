@@ -18,8 +18,8 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     """One process of a deployment as its launcher and its heartbeat tell together.
 
     `silent`: it runs but its heartbeat is overdue. `ending`: it has exited and the reason is not
-    known yet, so its place is not free. `for_s`: seconds in this phase. `by_hand`: a person
-    started it.
+    known yet, so its place is not free. `for_s`: seconds in this phase. `reason`: why it says it
+    is in it. `by_hand`: a person started it.
     """
 
     instance: str
@@ -27,6 +27,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     phase: Phase
     in_flight: int = 0
     for_s: float = 0.0
+    reason: str = ""
     by_hand: bool = False
 
 
@@ -63,6 +64,14 @@ class Drain(msgspec.Struct, frozen=True, tag=True):
     reason: str
 
 
+class Replace(msgspec.Struct, frozen=True, tag=True):
+    """Drain an instance that has stopped pulling by itself, and remember it as a crash."""
+
+    instance: str
+    generation: int
+    reason: str
+
+
 class Kill(msgspec.Struct, frozen=True, tag=True):
     """End an instance at once."""
 
@@ -84,7 +93,7 @@ class Remove(msgspec.Struct, frozen=True, tag=True):
     """Delete the deployment's records, then its queue."""
 
 
-Action = Launch | Drain | Kill | Collect | TakeTraffic | Remove
+Action = Launch | Drain | Replace | Kill | Collect | TakeTraffic | Remove
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,6 +9,8 @@ from mesh import api, streams, subjects, topology, wire
 from mesh.api import Answer, Credentials, DeploymentView, EndpointView, Failure, StatusView
 from mesh.bus import Bus
 from mesh.errors import ConflictError, MeshError, NotFoundError
+from mesh.generation_api import GenerationView, Rollback
+from mesh.spec.deployment import DeploymentSpec
 
 URI = "http://127.0.0.1:9/endpoints/{}/score"
 
@@ -26,6 +28,7 @@ class FakeManagement:
         self.outcomes: list[list[tuple[str, str]]] = []
         self.endpoints: dict[str, EndpointView] = {}
         self.deployments: dict[tuple[str, str], DeploymentView] = {}
+        self.generations: list[GenerationView] = []
         self.uri = URI
         self.revision = 0
         self.keys = Credentials(primary_key="first", secondary_key="second")
@@ -130,6 +133,16 @@ class FakeManagement:
             code=put.code,
             model=put.model,
         )
+        view = GenerationView(
+            generation=generation,
+            at_s=1.0,
+            change="created",
+            state="serving",
+            spec=msgspec.to_builtins(spec),
+            code=put.code,
+            model=put.model,
+        )
+        self.generations.append(view)
         self._go_on(key)
         return self.deployments[key]
 
@@ -160,6 +173,17 @@ class FakeManagement:
         current = self._deployment(put.spec.endpoint_name, put.spec.name)
         if put.revision not in (None, current.revision):
             raise ConflictError(f"deployment '{put.spec.name}' was changed meanwhile")
+        return self._put_deployment(put, current.generation + 1, "Updating")
+
+    def deployment_history(self, data: bytes) -> list[GenerationView]:
+        self.deployment_get(data)
+        return self.generations
+
+    def deployment_rollback(self, data: bytes) -> DeploymentView:
+        self.rollback = msgspec.json.decode(data, type=Rollback)
+        current = self._deployment(self.rollback.endpoint, self.rollback.name)
+        spec = msgspec.convert(self.generations[0].spec, DeploymentSpec)
+        put = api.DeploymentPut(spec=spec)
         return self._put_deployment(put, current.generation + 1, "Updating")
 
     def deployment_get(self, data: bytes) -> DeploymentView:

@@ -13,11 +13,13 @@ import psutil
 
 from mesh import subjects, wire
 from mesh.errors import BusError
-from mesh.figures import GpuFigures, ServiceTime
+from mesh.figures import GpuFigures
 from mesh.instances import InstanceState
 from mesh.reason import headline
 from mesh.wire import WorkerHeartbeat
+from workers.desk import Desk
 from workers.instance import Instance
+from workers.tally import WorkerTally
 
 log = logging.getLogger("workers.beat")
 
@@ -31,14 +33,14 @@ class Heart:
         self,
         instance: Instance,
         *,
-        busy: Callable[[], tuple[int, int]],
-        service: Callable[[], ServiceTime],
+        desk: Desk,
+        tally: WorkerTally,
         pids: Callable[[], Iterable[int]],
         gpu: Callable[[], GpuFigures | None] = lambda: None,
     ) -> None:
         self._instance = instance
-        self._busy = busy
-        self._service = service
+        self._desk = desk
+        self._tally = tally
         self._pids = pids
         self._gpu = gpu
         self._processes: dict[int, psutil.Process] = {}
@@ -76,7 +78,6 @@ class Heart:
 
     def _heartbeat(self) -> WorkerHeartbeat:
         address, record = self._instance.address, self._instance.record
-        running, held = self._busy()
         cpu_percent, memory_bytes = self._usage()
         return WorkerHeartbeat(
             endpoint=address.endpoint,
@@ -87,14 +88,15 @@ class Heart:
             reason=self.reason,
             pid=os.getpid(),
             host=socket.gethostname(),
-            slots=record.spec.slots,
-            in_flight=running,
-            held=held,
-            service=self._service(),
+            slots=self._desk.load.slots,
+            in_flight=self._desk.load.busy,
+            held=len(self._desk),
+            service=self._tally.service,
             cpu_percent=cpu_percent,
             memory_bytes=memory_bytes,
             metrics_url=self.metrics_url,
             gpu=self._gpu(),
+            failed=self._tally.failed,
             by_hand=self._instance.by_hand,
         )
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Final
 
 from mesh import topology, wire
 from mesh.clock import BrokerClock
-from mesh.settle import Again, settle_crash
 from mesh.subjects import LANES, Lane
 from workers.answer import Speaker, joined_reply
 from workers.attempts import Attempts
@@ -22,23 +22,27 @@ from workers.ending import Endings
 from workers.exchange import Exit, Outcome
 from workers.fetching import Fetching, Steps
 from workers.instance import Instance
+from workers.intake import Intake
 from workers.outbox import Outbox
-from workers.policy import LOWER_LANES, interactive_batch, lower_batch, prefetch
-from workers.pull import Delivery, Puller
+from workers.pull import Delivery
 from workers.repeat import Repeats
 from workers.runtime import NoRunners, Runners
-from workers.tally import WorkerTally
+from workers.sample import sampled
+from workers.tally import FAILURE, WorkerTally
 from workers.trial import Trials
 from workers.work import Malformed, Work, begin_by_s, decode, malformed_work, run_request
 
 log = logging.getLogger("workers.consume")
 
-HOLD_ROUND_TRIPS: Final = 4
 RUNNER_PATIENCE_S: Final = 0.5
+OVERRUN: Final = 0.9
 
 
 class Consumer:
-    """Serves one deployment's queue with one instance's runners."""
+    """Serves one deployment's queue with one instance's runners.
+
+    `on_answer` hears of each failure of the model, with `is_on_probation` of each answer.
+    """
 
     def __init__(
         self,
@@ -53,22 +57,23 @@ class Consumer:
         self._runners: Runners = NoRunners()
         self._clock = clock
         self._loop = asyncio.get_running_loop()
-        self._puller = Puller(instance.bus, instance.stream, self.deliver)
-        self._demand = asyncio.Event()
         self._idle = asyncio.Event()
         self._number = 0
         self._chunks: dict[int, list[Outcome]] = {}
         self._ready_at_s = self._loop.time()
         self._stopping = False
-        self._will_look = False
+        self._is_halted = False
         self._report_after_s: dict[Lane, float] = {
             lane: topology.ack_wait_s(lane, spec.timeout_s) / 4 for lane in LANES
         }
         self.desk = Desk(spec.slots)
         self.tally = WorkerTally()
+        self.intake = Intake(instance, self.desk, self.tally, clock, self.deliver)
+        self.on_answer: Callable[[float], None] = lambda _: None
+        self.is_on_probation = False
         speaker = Speaker(instance.address, instance.record.generation)
         self._end = Endings(instance.bus, outbox, attempts, speaker, self.tally, bodies)
-        self._repeats = Repeats(spec.mesh.retry, attempts, self._end, outbox)
+        self._answers = sampled(instance, Repeats(spec.mesh.retry, attempts, self._end, outbox))
         self._fetching = Fetching(bodies, self.desk, self._end, Steps(self._run, self._start_more))
         self._trials = Trials(attempts, self._end, spec.mesh.max_attempts)
 
@@ -79,37 +84,36 @@ class Consumer:
         """Serve with these runners."""
         self._runners = runners
 
-    async def start(self) -> None:
-        """Begin to pull, now and after each reconnect."""
-        await self._restart_pulls()
-        self._instance.bus.on_reconnect(self._restart_pulls)
-
-    async def _restart_pulls(self) -> None:
-        if not self._stopping:
-            await self._puller.start()
-            self._demand.set()
-
     async def run(self) -> None:
-        """Keep the credit right for ever: at each change of demand, and as time goes by."""
-        while True:
-            await self._demand.wait()
-            self._demand.clear()
-            if not self._runners.is_ready:
-                continue
-            now_s, load, credit = self._loop.time(), self.desk.load, self._puller.credit
-            ahead = prefetch(load.slots, self._clock.round_trip_s, self.tally.service_s)
-            batch = interactive_batch(load.free, ahead, credit["interactive"])
-            await self._puller.pull("interactive", batch)
-            hold_s = HOLD_ROUND_TRIPS * self._clock.round_trip_s
-            for lane in LOWER_LANES:
-                if batch := lower_batch(lane, load, credit, now_s, hold_s):
-                    load.asked_at_s[lane] = self._loop.time()
-                    await self._puller.pull(lane, batch)
+        """Keep asking for as much as there is room for, while the intake is open."""
+        await self.intake.run(lambda: self._runners.is_ready)
+
+    def limit(self, slots: int, *, is_on_probation: bool) -> None:
+        """Run so many requests at once; on probation one message is asked for at a time."""
+        self.desk.load.slots = slots
+        self.is_on_probation = self.intake.one_by_one = is_on_probation
+        self._start_more(self._loop.time())
+        self.intake.ask()
+
+    def halt(self) -> None:
+        """Begin nothing any more until `release`."""
+        self._is_halted = True
+
+    async def stop_pulling(self) -> None:
+        """Take no more, and give back what has not begun."""
+        await self.intake.close()
+        self.hand_back_waiting()
+
+    def release(self) -> None:
+        """Begin requests again."""
+        if self._is_halted:
+            self._is_halted = False
+            self._start_more(self._loop.time())
 
     def deliver(self, delivery: Delivery | None) -> None:
         """Take in one message; None only says that the credit has changed."""
         if delivery is None:
-            self._demand.set()
+            self.intake.ask()
             return
         now_s = self._loop.time()
         self._number += 1
@@ -135,7 +139,7 @@ class Consumer:
     async def _accept_redelivered(self, work: Work) -> None:
         if not await self._trials.examine(work):
             return
-        if self._stopping:
+        if self._stopping or self._is_halted:
             self._end.hand_back(work)
             return
         now_s = self._loop.time()
@@ -144,26 +148,17 @@ class Consumer:
 
     def _start_more(self, now_s: float) -> None:
         desk = self.desk
-        if self._runners.is_ready:
+        if self._runners.is_ready and not self._is_halted:
             while (work := desk.start_next(now_s)) is not None:
                 self._begin(work, now_s)
             while desk.suspects and (suspect := desk.start_suspect(now_s)) is not None:
                 self._begin(suspect, now_s)
-        if self._puller.credit["interactive"] <= desk.load.slots:
-            self._demand.set()
-        elif self._puller.is_lower_waiting and not self._will_look:
-            self._will_look = True
-            self._loop.call_later(HOLD_ROUND_TRIPS * self._clock.round_trip_s, self._look)
+        self.intake.ask_if_short()
         if self._stopping and not len(desk):
             self._idle.set()
 
-    def _look(self) -> None:
-        """See whether a slot has been spare for long enough to fill it from a lower lane."""
-        self._will_look = False
-        self._demand.set()
-
     def _latest_s(self, work: Work) -> float:
-        if self.desk.load.waiting or self.backlog[work.lane]:
+        if self.desk.load.waiting or self.intake.backlog[work.lane]:
             return begin_by_s(work, self.tally.mean_run_s)
         return work.deadline_s
 
@@ -206,21 +201,36 @@ class Consumer:
         if work is None:
             return
         if work.cancelled or outcome.cancelled or outcome.expired:
+            self._note_overrun(work, outcome, now_s)
             self._end.let_go(work, "cancelled" if work.cancelled else "expired")
         else:
             self.tally.observe(work, outcome.status, outcome.run_ms / 1000, now_s)
-            self._repeats.answer(work, joined_reply(outcome, chunks or []))
+            self._answers.answer(work, joined_reply(outcome, chunks or []))
+            if outcome.status >= FAILURE or self.is_on_probation:
+                self.on_answer(now_s)
         self._start_more(now_s)
+
+    def _note_overrun(self, work: Work, outcome: Outcome, now_s: float) -> None:
+        """Count a failure if it had its time to run, and was cancelled for that."""
+        had_time = now_s - work.started_s >= OVERRUN * self._spec.timeout_s
+        if outcome.cancelled and not work.cancelled and had_time:
+            self.tally.fail()
+            self.on_answer(now_s)
 
     def on_exit(self, exit_: Exit) -> None:
         """Settle what a runner that died had in hand: what it had begun, and what not."""
         now_s = self._loop.time()
         for number in sorted(exit_.waiting, reverse=True):
             self.desk.put_back(number, now_s)
+        is_failure = False
         for number in exit_.started | exit_.stopped:
             self._chunks.pop(number, None)
             if (work := self.desk.finish(number, now_s)) is not None:
+                is_failure |= not (work.cancelled or work.is_suspect)
                 self._settle_crash(work, exit_, now_s)
+        if is_failure:  # one, however many it had in hand
+            self.tally.fail()
+            self.on_answer(now_s)
         self._start_more(now_s)
 
     def on_room(self) -> None:
@@ -232,11 +242,7 @@ class Consumer:
         if work.cancelled or work.number in exit_.stopped or work.deadline_s <= now_s:
             self._end.let_go(work, "cancelled" if work.cancelled else "expired")
             return
-        settled = settle_crash(work.attempt, self._spec.mesh.max_attempts, exit_.reason)
-        if isinstance(settled, Again):
-            self._end.retry(work)
-        else:
-            self._end.bury(work, settled.reason, settled.attempts)
+        self._trials.settle(work, exit_.reason)
 
     def hand_back_waiting(self) -> None:
         """Give what has not begun back to the queue, for other instances or a later start."""
@@ -268,24 +274,18 @@ class Consumer:
                 self._end.still_working(work, now_s)
         if self._runners.is_ready:
             self._ready_at_s = now_s
-        elif now_s - self._ready_at_s > RUNNER_PATIENCE_S:
+        is_away = now_s - self._ready_at_s > RUNNER_PATIENCE_S
+        if is_away or (self._is_halted and not self.intake.is_open):
             self.hand_back_waiting()
         self._start_more(now_s)
-        self._demand.set()
-
-    def sweep_pulls(self) -> None:
-        """Forget pulls that were swallowed; call about once a second."""
-        self._puller.sweep()
-
-    @property
-    def backlog(self) -> dict[Lane, int]:
-        """What waited in each lane when a message of it was last delivered."""
-        return self._puller.backlog
+        self.intake.ask()
 
     async def drain(self, timeout_s: float) -> int:
         """Stop pulling, run what arrived, acknowledge; return how many were handed back."""
         self._stopping = True
-        await self._puller.drain()
+        await self.intake.close()
+        if self._is_halted:
+            self.hand_back_waiting()
         if len(self.desk):
             try:
                 async with asyncio.timeout(timeout_s):

@@ -32,7 +32,6 @@ class Desk:
         self.suspects: deque[Work] = deque()
         self._tried: dict[int, Work] = {}  # suspects that run
         self._freed_s: deque[float] = deque()  # when slots that are free became so
-        self._together = math.isqrt(slots)
         self.early = Early()
         self.load = Load(slots=slots)
 
@@ -85,7 +84,7 @@ class Desk:
         suspect = self.suspects[0]
         if tried and (
             suspect.is_last_try
-            or len(tried) >= self._together
+            or len(tried) >= math.isqrt(self.load.slots)
             or any(work.is_last_try for work in tried.values())
         ):
             return None

@@ -55,7 +55,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     chunks: int = 0
 
 
-Cause = Literal["closed", "boot", "crashed", "overdue", "cancelled", "killed"]
+Cause = Literal["closed", "boot", "crashed", "overdue", "cancelled", "unhealthy", "killed"]
 
 
 class Exit(msgspec.Struct, frozen=True, kw_only=True):

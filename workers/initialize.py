@@ -23,8 +23,12 @@ from mesh.subjects import CONFIG_BUCKET
 from workers.byhand import generation_to_serve
 from workers.instance import Assignment, Instance
 from workers.launch import NO_BYTECODE, RunnerConfig, Tensors
+from workers.probe import probes_of
+from workers.probed import ProbedRuntime
 from workers.runtime import Runtime, Say
+from workers.sample import read_sample
 from workers.scripts import ScriptRuntime
+from workers.warmup import WarmRuntime, Warmup, given, recorded
 
 
 async def load_instance(bus: Bus, assigned: Assignment) -> Instance:
@@ -53,12 +57,31 @@ async def prepare(instance: Instance, settings: Settings, say: Say) -> Runtime:
         BootError: something it needs is not there.
     """
     fetch = Fetch(instance.bus, Path(settings.state_dir) / "workers" / "artifacts", say)
-    if instance.record.spec.speaks_v2:
-        return await _prepare_triton(instance.record, settings, fetch)
-    return await _prepare_script(instance.record, fetch)
+    record = instance.record
+    if record.spec.speaks_v2:
+        runtime, folder = await _prepare_triton(record, settings, fetch)
+    else:
+        runtime, folder = await _prepare_script(record, fetch)
+    if (warmup := await _warmup(instance, folder, say)) is not None:
+        runtime = WarmRuntime(runtime, warmup)
+    if probes := probes_of(record.spec):
+        runtime = ProbedRuntime(runtime, probes)
+    return runtime
 
 
-async def _prepare_script(record: DeploymentRecord, fetch: Fetch) -> Runtime:
+async def _warmup(instance: Instance, folder: Path, say: Say) -> Warmup | None:
+    spec = instance.record.spec
+    if (options := spec.mesh.warmup) is None:
+        return None
+    if options.sample is None:
+        return given(spec, options, folder)
+    if (sample := await read_sample(instance.bus, instance.address)) is None:
+        say("no sample has been recorded yet: no warm-up")
+        return None
+    return recorded(spec, options, sample)
+
+
+async def _prepare_script(record: DeploymentRecord, fetch: Fetch) -> tuple[Runtime, Path]:
     spec = record.spec
     if spec.code_configuration is None or record.code is None:
         raise BootError("the deployment has no code_configuration")
@@ -83,14 +106,16 @@ async def _prepare_script(record: DeploymentRecord, fetch: Fetch) -> Runtime:
         cancel_grace_s=spec.mesh.cancel_grace_s,
         tensors=_tensors(spec),
     )
-    return ScriptRuntime(config, spec.worker_count)
+    return ScriptRuntime(config, spec.worker_count), code_dir
 
 
 def _tensors(spec: DeploymentSpec) -> Tensors | None:
     return Tensors(device=spec.mesh.device, model_name=spec.name) if spec.takes_tensors else None
 
 
-async def _prepare_triton(record: DeploymentRecord, settings: Settings, fetch: Fetch) -> Runtime:
+async def _prepare_triton(
+    record: DeploymentRecord, settings: Settings, fetch: Fetch
+) -> tuple[Runtime, Path]:
     if record.model is None:
         raise BootError("the deployment has no model")
     try:
@@ -98,7 +123,7 @@ async def _prepare_triton(record: DeploymentRecord, settings: Settings, fetch: F
     except ImportError as exc:
         raise BootError(f"{exc.name} is missing: pip install 'serving-mesh[triton]'") from exc
     repository = await fetch(record.model, "model") / record.model.entry
-    return await runtime.prepare(record.spec, repository, settings, fetch.say)
+    return await runtime.prepare(record.spec, repository, settings, fetch.say), repository
 
 
 class Fetch(NamedTuple):

@@ -72,6 +72,12 @@ class Pool:
         return any(runner.is_ready for runner in self._runners)
 
     @property
+    def unready(self) -> str:
+        """Why no runner takes requests, though one runs; empty if there is no such reason."""
+        reasons = [runner.unready for runner in self._runners if runner.unready]
+        return reasons[0] if reasons and not self.is_ready else ""
+
+    @property
     def outstanding(self) -> int:
         """How many requests have been submitted and not ended."""
         return len(self._waiting) + sum(runner.outstanding for runner in self._runners)

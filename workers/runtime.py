@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from workers.exchange import Callbacks, RunRequest
+from workers.probe import Question
 
 Say = Callable[[str], None]  # one line for the storage initializer's log
 
@@ -22,7 +23,17 @@ class Runner(Protocol):
     in a final `Outcome`, or by its number in the `Exit` that the runner's end is told with.
     """
 
-    is_ready: bool
+    @property
+    def is_ready(self) -> bool:
+        """Whether it serves."""
+
+    @property
+    def unready(self) -> str:
+        """Why it is not ready for now, though it runs; empty if there is no such reason."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request keeps it from answering a ping that has time left to run."""
 
     @property
     def pids(self) -> Sequence[int]:
@@ -58,6 +69,12 @@ class Runner(Protocol):
 
     def sweep(self, now_s: float) -> None:
         """End what runs past its deadline; called a few times a second."""
+
+    async def ping(self, question: Question) -> bool:
+        """Ask whether it lives, or is ready; without an end if it does not answer."""
+
+    def stop(self, reason: str) -> None:
+        """End it at once, for a reason that `on_exit` follows with."""
 
     async def close(self, grace_s: float) -> None:
         """Let it finish what it was handed, for `grace_s` seconds; afterwards nothing is left."""

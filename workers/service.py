@@ -23,7 +23,7 @@ from mesh.gpus import VISIBLE
 from mesh.metrics import MetricsServer, new_registry
 from mesh.settings import Settings
 from mesh.subjects import ATTEMPTS_BUCKET
-from mesh.tasks import first_of
+from mesh.tasks import end, first_of
 from mesh.wire import Cancel
 from workers.attempts import Attempts
 from workers.beat import Heart
@@ -38,6 +38,7 @@ from workers.logs import LogShipper
 from workers.metrics import WorkerCollector
 from workers.outbox import Outbox
 from workers.pool import Pool
+from workers.warden import Warden
 
 log = logging.getLogger("workers")
 
@@ -62,20 +63,22 @@ class Worker:
         bodies = Bodies(self._bus, settings.worker.max_answer_bytes, settings.gateway.result_ttl_s)
         self._consumer = Consumer(instance, self._outbox, attempts, self._clock, bodies)
         self._device: DeviceWatch | None = None
-        if instance.record.spec.mesh.device == "cuda":
-            self._device = DeviceWatch(os.environ.get(VISIBLE, ""))
+        if gpu := os.environ.get(VISIBLE, "").partition(",")[0]:
+            self._device = DeviceWatch(gpu)
         self._heart = Heart(
             instance,
-            busy=lambda: (self._consumer.desk.load.busy, len(self._consumer.desk)),
-            service=lambda: self._consumer.tally.service,
+            desk=self._consumer.desk,
+            tally=self._consumer.tally,
             pids=lambda: self._pool.pids if self._pool else (),
             gpu=lambda: self._device.figures if self._device else None,
         )
+        self._warden = Warden(instance, self._consumer, self._heart)
 
     async def serve(self, stop: asyncio.Event) -> int:
         """Live until told to stop; return the exit code."""
         lifecycle.allow_drain(2 * self._drain_timeout_s)  # the requests, then the runners
         async with self._background():
+            await self._warden.listen()
             try:
                 pool = await self._boot(stop)
             except BootError as exc:
@@ -92,7 +95,10 @@ class Worker:
         registry = new_registry()
         registry.register(
             WorkerCollector(
-                self._instance, self._consumer.tally, self._heart, lambda: self._consumer.backlog
+                self._instance,
+                self._consumer.tally,
+                self._heart,
+                lambda: self._consumer.intake.backlog,
             )
         )
         own = self._settings.worker
@@ -153,11 +159,10 @@ class Worker:
             subjects.cancel(address.endpoint, address.deployment), self._on_cancel
         )
         async with asyncio.TaskGroup() as group:
+            warden = group.create_task(self._warden.run())
             tasks = [group.create_task(step) for step in (self._consumer.run(), self._sweep(pool))]
-            await self._consumer.start()
-            await self._heart.become("ready")
-            await self._tell("Ready", "")
             await first_of(stop, self._bus.closed, self._hopeless)
+            await end([warden])
             cut_off = await self._drain(pool) if not self._bus.closed.is_set() else 1
             for task in tasks:
                 task.cancel()
@@ -190,10 +195,12 @@ class Worker:
             pool.sweep(now_s)
             if pool.boot_failures >= BOOT_FAILURES and not pool.is_ready:
                 self._hopeless.set()  # the scaler starts another instance, and says why
+            self._warden.unready = pool.unready
+            self._warden.look(now_s)
             self._consumer.sweep(now_s)
             self._outbox.retry()
             if now_s >= pulls_at_s:
-                self._consumer.sweep_pulls()
+                self._consumer.intake.sweep()
                 pulls_at_s = now_s + 1.0
             await asyncio.sleep(SWEEP_S)
 

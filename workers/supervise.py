@@ -20,6 +20,8 @@ from workers.child import Child
 from workers.exchange import Callbacks, Cause, Exit, Outcome, RunRequest, outcome, request_head
 from workers.launch import RunnerConfig, spawn
 from workers.overrun import Handed, Running, are_to_blame, deserted, overdue
+from workers.pings import Pings
+from workers.probe import Question
 from workers.runner import frames
 from workers.runner.frames import Frame
 from workers.window import send_ahead, smooth
@@ -44,6 +46,7 @@ class RunnerProcess:
         spawned = spawn(config)
         self._cell = spawned.cell
         self._channel = Channel(spawned.sock, self._take, self._on_silence, self._on_room)
+        self._pings = Pings(self._channel.send)
         self._child = Child(spawned.process, self._on_line, self._on_end)
         self._handed: dict[int, Handed] = {}
         self._chunks: dict[int, int] = {}
@@ -61,6 +64,7 @@ class RunnerProcess:
         self._boot_timer = self._loop.call_later(config.boot_timeout_s, self._give_up_boot)
         self.pid = self._child.pid
         self.is_ready = False
+        self.unready = self._why = ""
         self.mean_run_s = 0.0
 
     @classmethod
@@ -91,6 +95,23 @@ class RunnerProcess:
         if self._channel.is_blocked or not self.is_ready:
             return False
         return self._is_async or len(self._handed) <= self._ahead
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request keeps it that has time left to run."""
+        running = self._running
+        is_running = any(one.order <= running.begun for one in self._handed.values())
+        return is_running and self._loop.time() < running.begun_at_s + running.limit_s
+
+    async def ping(self, _: Question) -> bool:
+        """Ask for a sign of life: a script that answers is ready too."""
+        return await self._pings.ask()
+
+    def stop(self, reason: str) -> None:
+        """End the process; `on_exit` follows with the reason."""
+        self._why = self._why or reason
+        self._boot_error = self._boot_error or BootError(reason, is_said=True)
+        self._abort("unhealthy")
 
     async def ready(self) -> None:
         """Wait until the script has booted.
@@ -162,6 +183,8 @@ class RunnerProcess:
             self._last_words.clear()
             self._booted.set_result(None)
             self._on_room()
+        elif kind == frames.PONG:
+            self._pings.heard()
         elif kind == frames.FAILED:
             self._boot_error = BootError(frame[6].decode(errors="replace"), is_said=True)
 
@@ -252,7 +275,7 @@ class RunnerProcess:
             started = frozenset()
         waiting = frozenset(handed) - started - stopped
         handed.clear()
-        how = HOW_STOPPED.get(cause, how)
+        how = self._why or HOW_STOPPED.get(cause, how)
         return Exit(
             pid=self.pid, cause=cause, reason=how, started=started, waiting=waiting, stopped=stopped
         )

@@ -15,6 +15,7 @@ from workers.work import Work
 
 SMOOTHING: Final = 0.05
 PEAK_DECAY: Final = 0.99
+FAILURE: Final = 500  # and above: what a model refuses on purpose is no failure
 OUTCOMES: Final = ("ok", "model_error", "expired", "cancelled", "handed_back", "dead")
 
 
@@ -31,18 +32,26 @@ class WorkerTally:
         self.mean_run_s = 0.0
         self._peak_run_s = 0.0
         self.answered = 0
+        self.failed = 0
 
     def observe(self, work: Work, status: int, run_s: float, now_s: float) -> None:
         """Count a request that ran: waited in the queue, took a slot, ran for `run_s` of it."""
         outcome = "ok" if 200 <= status < 300 else "model_error"
+        if status >= FAILURE:
+            self.failed += 1
         self.outcomes[outcome] += 1
         self.queued.observe(work.started_s - work.stamped_s)
-        self.run.observe(run_s)
         self.answered += 1
-        weight = SMOOTHING if self.answered > 1 else 1.0
+        weight = SMOOTHING if self.run.total else 1.0
+        self.run.observe(run_s)
         self.service_s += weight * (_slot_s(work, now_s) - self.service_s)
         self.mean_run_s += weight * (run_s - self.mean_run_s)
         self._peak_run_s = max(run_s, self._peak_run_s * PEAK_DECAY)
+
+    def fail(self) -> None:
+        """Count a failure of the model that is no answer: a crash, a run that took too long."""
+        self.answered += 1
+        self.failed += 1
 
     def count(self, outcome: str) -> None:
         """Count a request that ended without running: expired, cancelled, handed back, dead."""

@@ -1,4 +1,4 @@
-"""Redelivered requests: how often each was begun, and the record of it before it is begun again.
+"""Requests that may bring a runner down: how often each was begun, and whether it is again.
 
 The broker's own count says nothing: it rises with each drain and hand-back, and when a worker was
 lost that had only held the request. Ring: service.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 
 from mesh.errors import BusError
+from mesh.settle import Again, settle_crash
 from workers.attempts import Attempts, Tried
 from workers.ending import Endings
 from workers.work import Work
@@ -17,7 +18,7 @@ log = logging.getLogger("workers.trial")
 
 
 class Trials:
-    """Looks after one instance's redelivered requests; first deliveries never come here."""
+    """Looks after one instance's redelivered requests, and those that its runners died with."""
 
     def __init__(self, attempts: Attempts, endings: Endings, max_attempts: int) -> None:
         self._attempts = attempts
@@ -46,6 +47,14 @@ class Trials:
             self._give_back(work, exc)
             return False
         return True
+
+    def settle(self, work: Work, reason: str) -> None:
+        """Have a request that a runner died with tried again, or give it up."""
+        settled = settle_crash(work.attempt, self._max_attempts, reason)
+        if isinstance(settled, Again):
+            self._end.retry(work)
+        else:
+            self._end.bury(work, settled.reason, settled.attempts)
 
     def _give_back(self, work: Work, error: BusError) -> None:
         log.warning("trial.attempt_unrecorded request=%s %s", work.request_id, error)

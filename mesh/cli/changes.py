@@ -8,9 +8,12 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from mesh.api import DeploymentView, EndpointView
+from mesh.cli.generationviews import change_text, version
 from mesh.cli.output import warn
+from mesh.cli.progress import Waiting
+from mesh.differences import Version, differences
 from mesh.errors import ConflictError, SpecError
-from mesh.management import Folders, Management, OnUpload
+from mesh.management import Folders, Management
 from mesh.spec.deployment import DeploymentSpec
 from mesh.spec.endpoint import EndpointSpec
 from mesh.spec.load import (
@@ -95,21 +98,22 @@ def next_endpoint(current: EndpointView, change: EndpointChange) -> Loaded[Endpo
 
 
 async def change_deployment(
-    mesh: Management, change: DeploymentChange, on_upload: OnUpload | None = None
+    mesh: Management, change: DeploymentChange, line: Waiting
 ) -> DeploymentView:
-    """Make a change on top of the deployment as it is; again if somebody else was faster."""
+    """Make a change on top of the deployment as it is, having said what it is.
+
+    Again if somebody else was faster.
+    """
     for attempt in range(MOST_TRIES):
         current = await mesh.get_deployment(change.endpoint, change.name)
         plan = next_deployment(current, change)
         if not attempt and change.file is None:  # those of a file have been shown
             warn(plan.loaded.warnings)
+        spec = plan.loaded.spec
+        folders = await mesh.generations.store(spec, plan.keep, line.show_upload)
+        line.tell(change_text(differences(version(current), Version.of(spec, *folders))))
         try:
-            return await mesh.update_deployment(
-                plan.loaded.spec,
-                keep=plan.keep,
-                revision=current.revision,
-                on_upload=on_upload,
-            )
+            return await mesh.update_deployment(spec, keep=folders, revision=current.revision)
         except ConflictError:
             latest = await mesh.get_deployment(change.endpoint, change.name)
             if latest.revision == current.revision:

@@ -1,4 +1,7 @@
-"""`mesh deployment`: create, show, list, update, delete, scale; logs are in `logs`."""
+"""`mesh deployment`: create, show, list, update, delete, scale.
+
+The rest is in `logs` and `generations`.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import click
 import msgspec
 
 from mesh.cli.changes import DeploymentChange, change_deployment
+from mesh.cli.generations import diff, history, rollback, rollout_options
 from mesh.cli.logs import get_logs
 from mesh.cli.options import (
     SET_HELP,
@@ -111,20 +115,21 @@ def list_all(options: Options, endpoint_name: str | None) -> None:
 @click.option("-e", "--endpoint-name", "--endpoint", help="Its endpoint; by default the file's.")
 @ANY_SCRIPT
 @SETS
+@rollout_options
 @waiting_options
 @common_options
-def update(options: Options, patience: Patience, any_script: bool, **asked: Any) -> None:
+def update(options: Options, patience: Patience, **asked: Any) -> None:
     """Change a deployment.
 
-    What serves now goes on until the new generation is ready. Without --file only what is given
-    changes. A --file replaces all of it, folders included.
+    Its instances are replaced in waves; those that serve now go as new ones become ready. Without
+    --file only what is given changes. A --file replaces all of it, folders included.
     """
-    change = read_change(any_script=any_script, **asked)
+    change = read_change(**asked)
     act_and_show(
         Target(change.endpoint, change.name),
         options,
         patience,
-        lambda mesh, line: change_deployment(mesh, change, line.show_upload),
+        lambda mesh, line: change_deployment(mesh, change, line),
     )
 
 
@@ -135,8 +140,11 @@ def read_change(
     endpoint_name: str | None,
     sets: tuple[str, ...],
     any_script: bool,
+    **rollout: str | None,
 ) -> DeploymentChange:
     """Find out which deployment `update` means, and check its file before the mesh is asked."""
+    waves = {key: value for key, value in rollout.items() if value is not None}
+    sets += tuple(f"mesh.rollout.{key}={value}" for key, value in waves.items())
     if file is not None:
         creation = Creation(
             file=file,
@@ -201,4 +209,5 @@ def delete(options: Options, patience: Patience, endpoint_name: str, name: str, 
         with_mesh(options, work)
 
 
-deployment.add_command(get_logs)
+for command in (get_logs, history, diff, rollback):
+    deployment.add_command(command)

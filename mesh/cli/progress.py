@@ -10,7 +10,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Column
 
 from mesh.cli.output import console
-from mesh.cli.views import size_text
+from mesh.figures import size_text
 
 
 class Waiting:
@@ -56,6 +56,13 @@ class Waiting:
             self._live.update(self._task, description=line)
         else:
             click.echo(line, err=True)
+
+    def tell(self, text: str) -> None:
+        """Say something that stays."""
+        if self._live is not None:
+            self._live.console.print(text, markup=False, highlight=False)
+        else:
+            click.echo(text, err=True)
 
     def show_upload(self, what: str, sent_bytes: int, all_bytes: int) -> None:
         """Show how much of a folder has been sent; on a pipe only that it is being sent."""

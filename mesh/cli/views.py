@@ -12,11 +12,13 @@ from rich.text import Text
 
 from mesh.api import DeploymentView, EndpointView, InstanceView, ScaleChange, ScalingView
 from mesh.cli.output import new_table
-from mesh.figures import GpuFigures
+from mesh.figures import GpuFigures, size_text
 from mesh.reason import headline
 from mesh.records import Artifact
 
-STYLES: Final = {"Succeeded": "green", "Failed": "red", "ready": "green", "failed": "red"}
+GOOD: Final = ("Succeeded", "ready", "serving")
+BAD: Final = ("Failed", "failed", "suspect")
+STYLES: Final = dict.fromkeys(GOOD, "green") | dict.fromkeys(BAD, "red")
 SHORT_DIGEST: Final = 12
 
 Fields = Iterable[tuple[str, str | Text]]
@@ -90,7 +92,10 @@ def deployment_details(view: DeploymentView) -> RenderableType:
             ("Reason", view.reason.rstrip()),
             ("Generation", f"{view.generation}{serving}"),
             ("Instances", f"{ready_count(view)} of {view.instance_count} ready"),
+            ("Update", wave_text(view)),
             ("Scaling", scaling_text(view.scaling)),
+            ("Each instance", view.limits),
+            ("Price", price_text(view.price_per_hour)),
             ("Traffic", f"{view.traffic}%"),
             ("Mirror traffic", f"{view.mirror_traffic}%" if view.mirror_traffic else ""),
             ("Queue", _pairs(view.queue)),
@@ -100,7 +105,10 @@ def deployment_details(view: DeploymentView) -> RenderableType:
             ("Modified", time_text(view.modified_at_s)),
         ]
     )
-    return Group(table, "", instance_list(view.instances)) if view.instances else table
+    if not view.instances:
+        return table
+    troubles = [f"{one.instance}: {headline(one.reason)}" for one in view.instances if one.reason]
+    return Group(table, "", instance_list(view.instances), *(["", *troubles] if troubles else []))
 
 
 def instance_list(views: Iterable[InstanceView]) -> Table:
@@ -149,6 +157,11 @@ def scaling_text(scaling: ScalingView | None) -> str:
     return f"{text}: {scaling.reason}" if scaling.reason else text
 
 
+def price_text(price_per_hour: float | None) -> str:
+    """What the instances cost; empty if nobody knows."""
+    return "" if price_per_hour is None else f"{price_per_hour:.4g} per hour"
+
+
 def gpu_text(gpu: GpuFigures | None) -> str:
     """A GPU and how busy it is; empty if there is none."""
     if gpu is None:
@@ -172,7 +185,8 @@ def progress_text(view: DeploymentView | None) -> str:
     """A deployment on one line, while somebody waits for it."""
     if view is None:
         return "not there"
-    text = f"{view.provisioning_state}, {ready_count(view)} of {view.instance_count} ready"
+    count = wave_text(view) or f"{ready_count(view)} of {view.instance_count} ready"
+    text = f"{view.provisioning_state}, {count}"
     if is_behind(view):
         until = "" if view.provisioning_state == "Failed" else f" until {view.generation} is ready"
         text += f", generation {view.serving_generation} serves{until}"
@@ -209,6 +223,14 @@ def ready_count(view: DeploymentView) -> int:
     return sum(i.state == "ready" and i.generation == generation for i in view.instances)
 
 
+def wave_text(view: DeploymentView) -> str:
+    """How far an update has come, empty if there is none."""
+    if not is_behind(view) or view.provisioning_state != "Updating":
+        return ""
+    old = sum(i.state == "ready" and i.generation < view.generation for i in view.instances)
+    return f"new {ready_count(view)} of {view.instance_count} ready, old {old} ready"
+
+
 def state_text(state: str) -> Text:
     """A state, coloured where there is colour."""
     return Text(state, style=STYLES.get(state, "yellow"))
@@ -226,15 +248,6 @@ def artifact_text(artifact: Artifact | None) -> str:
     digest = artifact.digest.rpartition(":")[2][:SHORT_DIGEST]
     files = "1 file" if artifact.files == 1 else f"{artifact.files} files"
     return f"{artifact.entry} {digest} ({files}, {size_text(artifact.size_bytes)})".lstrip()
-
-
-def size_text(size_bytes: float) -> str:
-    """A size in the largest unit that leaves a digit before the point."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size_bytes < 1024:
-            return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
-        size_bytes /= 1024
-    return f"{size_bytes:.1f} TiB"
 
 
 def time_text(at_s: float) -> str:

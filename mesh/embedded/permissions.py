@@ -21,6 +21,7 @@ from mesh.settings import (
 
 CONFIG: Final = f"KV_{subjects.CONFIG_BUCKET}"
 ATTEMPTS: Final = f"KV_{subjects.ATTEMPTS_BUCKET}"
+SAMPLES: Final = f"KV_{subjects.SAMPLES_BUCKET}"
 IDEMPOTENCY: Final = f"KV_{subjects.IDEMPOTENCY_BUCKET}"
 ARTIFACTS: Final = f"OBJ_{subjects.ARTIFACTS_BUCKET}"
 _BODY_CHUNKS: Final = f"$JS.API.DIRECT.GET.{subjects.BODIES_STREAM}.{subjects.BODIES}"
@@ -190,6 +191,8 @@ def _worker_publishes() -> list[str]:
         *_reads(CONFIG),
         *_reads(ATTEMPTS),
         f"$KV.{subjects.ATTEMPTS_BUCKET}.>",
+        *_reads(SAMPLES),
+        f"$KV.{subjects.SAMPLES_BUCKET}.>",
         *_reads(ARTIFACTS),
         "$JS.API.STREAM.NAMES",  # the client library looks for the store's stream by its subject
     ]

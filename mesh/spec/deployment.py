@@ -87,6 +87,10 @@ class DeploymentSpec(
     readiness_probe: Annotated[
         Probe | None, Meta(description="How instances are asked whether they are ready.")
     ] = None
+    startup_probe: Annotated[
+        Probe | None,
+        Meta(description="How instances are asked whether they have started, before the others."),
+    ] = None
     egress_public_network_access: Annotated[
         Literal["enabled", "disabled"], Meta(description="Whether it may call out.")
     ] = "enabled"

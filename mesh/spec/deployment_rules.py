@@ -16,9 +16,11 @@ from mesh.gpus import VISIBLE
 from mesh.spec.check import range_text
 from mesh.spec.deployment import MAX_WORKERS, WORKER_COUNT, DeploymentSpec, is_worker_count
 from mesh.spec.quantity import quantity
+from mesh.spec.rollout import rollout_violations
 from mesh.spec.runtime import ResourceAmounts
 from mesh.spec.triton_rules import triton_violations
 from mesh.spec.violation import MISSING, Violation
+from mesh.spec.warmup import warmup_violations
 from mesh.subjects import NAME_RULE, is_name
 
 LONGEST_TIMEOUT_MS: Final = {"managed": 180_000, "kubernetes": 300_000}
@@ -47,6 +49,8 @@ def deployment_violations(spec: DeploymentSpec) -> list[Violation]:
         *_collections(spec),
         *_options(spec),
         *triton_violations(spec),
+        *rollout_violations(spec),
+        *warmup_violations(spec.mesh.warmup),
     ]
 
 

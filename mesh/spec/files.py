@@ -53,6 +53,7 @@ def missing_files(spec: DeploymentSpec) -> Iterator[Violation]:
             yield Violation(("model", "path"), model.path, "there is no such file or folder")
         elif spec.speaks_v2 and (problem := repository_problem(model.path)):
             yield Violation(("model", "path"), model.path, problem)
+    yield from _missing_sample(spec)
     if spec.speaks_v2 or code is None or not code.code or reference_rule(code.code):
         return
     folder: Path = ("code_configuration", "code")
@@ -63,6 +64,20 @@ def missing_files(spec: DeploymentSpec) -> Iterator[Violation]:
     elif ".." not in code.scoring_script and not _exists(f"{code.code}/{code.scoring_script}"):
         path: Path = ("code_configuration", "scoring_script")
         yield Violation(path, code.scoring_script, f"there is no such file in {code.code}")
+
+
+def _missing_sample(spec: DeploymentSpec) -> Iterator[Violation]:
+    """Yield the file of the warm-up, if its folder is there without it."""
+    file, code, model = (
+        spec.mesh.warmup and spec.mesh.warmup.file,
+        spec.code_configuration,
+        spec.model,
+    )
+    if not file or ".." in file:
+        return
+    folder = code.code if code is not None else model.path if model is not None else ""
+    if folder and FilePath(folder).is_dir() and not FilePath(folder, file).is_file():
+        yield Violation(("mesh", "warmup", "file"), file, f"there is no such file in {folder}")
 
 
 def _exists(path: str) -> bool:

@@ -6,6 +6,9 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from mesh.spec.rollout import RolloutOptions
+from mesh.spec.warmup import WarmupOptions
+
 Device = Literal["cpu", "cuda"]
 Admission = Literal["deadline", "inflight", "none"]
 
@@ -109,6 +112,10 @@ class MeshOptions(
             "what the instances run at once; `none`, only what a full lane refuses."
         ),
     ] = "deadline"
+    warmup: Annotated[
+        WarmupOptions | None,
+        Meta(description="A request that each runner must answer before it serves."),
+    ] = None
     device: Annotated[
         Device,
         Meta(description="`cuda` gives each instance one GPU; `cpu` hides them from the script."),
@@ -120,3 +127,6 @@ class MeshOptions(
             "request (Open Inference Protocol v2) as arrays by name: numpy's, cupy's with `cuda`."
         ),
     ] = "text"
+    rollout: Annotated[
+        RolloutOptions, Meta(description="How an update replaces the instances.")
+    ] = RolloutOptions()

@@ -34,6 +34,7 @@ ACCEPTED: Final = Support("accepted")
 INTERPRETER: Final = Support(
     "accepted", "scripts run under the mesh's own interpreter, or the one that `mesh.python` names"
 )
+PROBED: Final = Support("enforced", "see behavior.md; there is no probe without the key")
 
 ENDPOINT: Final[dict[str, Support]] = {
     "name": ENFORCED,
@@ -69,7 +70,7 @@ DEPLOYMENT: Final[dict[str, Support]] = {
     "code_configuration": ENFORCED,
     "environment_variables": ENFORCED,
     "environment": INTERPRETER,
-    "instance_type": Support("accepted", "instances get what the host has"),
+    "instance_type": Support("enforced", "see instance-types.md"),
     "instance_count": ENFORCED,
     "app_insights_enabled": ACCEPTED,
     "scale_settings": Support("enforced", "see scaling.md"),
@@ -79,12 +80,13 @@ DEPLOYMENT: Final[dict[str, Support]] = {
     "request_settings.max_queue_wait_ms": Support(
         "accepted", "`request_timeout_ms` covers the wait; Azure has deprecated this key"
     ),
-    "liveness_probe": ACCEPTED,
-    "readiness_probe": ACCEPTED,
+    "liveness_probe": PROBED,
+    "readiness_probe": PROBED,
+    "startup_probe": PROBED,
     "egress_public_network_access": ACCEPTED,
     "package_model": ACCEPTED,
     "private_network_connection": ACCEPTED,
-    "resources": ACCEPTED,
+    "resources": Support("enforced", "they win over those of the type; see instance-types.md"),
     "mesh": ENFORCED,
 }
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from mesh import subjects
 from mesh.api import DeploymentList, DeploymentName, DeploymentPut, DeploymentView, Scale
+from mesh.differences import Version, differences, summary
 from mesh.errors import ConflictError, SpecError
 from mesh.records import DeploymentRecord
 from mesh.spec.deployment import DeploymentSpec
@@ -30,13 +31,17 @@ from scaler.traffic import unconfirmed
 
 
 def keeps_generation(old: DeploymentRecord, new: DeploymentPut) -> bool:
-    """Tell whether running instances may go on: only counts and texts for people differ."""
+    """Tell whether running instances may go on: what differs is nothing to them.
+
+    That is the count and how it is chosen, how they are replaced, and texts for people.
+    """
     same = replace(
         old.spec,
         instance_count=new.spec.instance_count,
         scale_settings=new.spec.scale_settings,
         description=new.spec.description,
         tags=new.spec.tags,
+        mesh=replace(old.spec.mesh, rollout=new.spec.mesh.rollout),
     )
     return (same, old.code, old.model) == (new.spec, new.code, new.model)
 
@@ -45,50 +50,64 @@ async def create(desk: Desk, put: DeploymentPut) -> DeploymentView:
     """Make a deployment: its queue, its first generation, then its record."""
     spec = put.spec
     raise_violations(deployment_violations(spec))
-    _refuse_device(desk, spec)
-    async with desk.registry.lock(spec.endpoint_name):
+    desk.capacity.refuse(spec)
+    now_s = time.time()
+    record = DeploymentRecord(
+        spec=spec,
+        generation=1,
+        code=put.code,
+        model=put.model,
+        created_at_s=now_s,
+        modified_at_s=now_s,
+        all_traffic=put.all_traffic,
+        change="created",
+    )
+    async with desk.registry.lock(spec.endpoint_name), desk.capacity.guard():
         _refuse_creation(desk, spec)
+        desk.capacity.require_quota(record)
         await _ensure_queue(desk, spec)
-        now_s = time.time()
-        record = DeploymentRecord(
-            spec=spec,
-            generation=1,
-            code=put.code,
-            model=put.model,
-            created_at_s=now_s,
-            modified_at_s=now_s,
-            all_traffic=put.all_traffic,
-        )
         await _write_generation(desk, record)
         key = subjects.deployment_key(spec.endpoint_name, spec.name)
         revision = await desk.registry.write(key, record)
     await desk.events.tell("Created", spec.endpoint_name, spec.name, generation=1)
     warnings = await unconfirmed(desk.observer.gateways, revision)
+    warnings += desk.capacity.warnings(spec)
     return deployment_view(desk, Stored(record, revision), warnings)
 
 
 async def update(desk: Desk, put: DeploymentPut) -> DeploymentView:
-    """Replace a deployment; anything but its size and its texts makes a new generation."""
-    spec = put.spec
+    """Replace a deployment; what matters to its instances makes a new generation."""
+    async with desk.registry.lock(put.spec.endpoint_name):
+        stored = require_deployment(desk.registry, put.spec.endpoint_name, put.spec.name)
+        require_revision(stored, put.revision, f"deployment '{put.spec.name}'")
+        return await change(desk, stored, put)
+
+
+async def change(
+    desk: Desk, stored: Stored[DeploymentRecord], put: DeploymentPut, note: str = ""
+) -> DeploymentView:
+    """Put a deployment in the place of the stored one; `note` stands in its history.
+
+    The endpoint's lock is held.
+    """
+    old, spec = stored.record, put.spec
     raise_violations(deployment_violations(spec))
-    _refuse_device(desk, spec)
-    async with desk.registry.lock(spec.endpoint_name):
-        stored = require_deployment(desk.registry, spec.endpoint_name, spec.name)
-        require_revision(stored, put.revision, f"deployment '{spec.name}'")
-        old = stored.record
-        _refuse_changes(old.spec, spec)
-        state = desk.states.get(spec.endpoint_name, spec.name)
-        failed = state.failed_generation == old.generation
-        keep = keeps_generation(old, put) and not failed
-        record = replace(
-            old,
-            spec=spec,
-            code=put.code,
-            model=put.model,
-            generation=old.generation if keep else old.generation + 1,
-            modified_at_s=time.time(),
-            all_traffic=old.all_traffic or put.all_traffic,
-        )
+    desk.capacity.refuse(spec)
+    _refuse_changes(old.spec, spec)
+    state = desk.states.get(spec.endpoint_name, spec.name)
+    keep = keeps_generation(old, put) and state.failed_generation != old.generation
+    record = replace(
+        old,
+        spec=spec,
+        code=put.code,
+        model=put.model,
+        generation=old.generation if keep else old.generation + 1,
+        modified_at_s=time.time(),
+        all_traffic=old.all_traffic or put.all_traffic,
+        change=old.change if keep else _change_text(old, put, note),
+    )
+    async with desk.capacity.guard():
+        desk.capacity.require_quota(record)
         if not keep:
             await _ensure_queue(desk, spec)
             await _write_generation(desk, record)
@@ -97,7 +116,7 @@ async def update(desk: Desk, put: DeploymentPut) -> DeploymentView:
 
 async def scale(desk: Desk, request: Scale) -> DeploymentView:
     """Change the number of instances; the generation stays."""
-    async with desk.registry.lock(request.endpoint):
+    async with desk.registry.lock(request.endpoint), desk.capacity.guard():
         stored = require_deployment(desk.registry, request.endpoint, request.name)
         if request.instance_count < 1:
             raise SpecError(f"instance_count: {request.instance_count}: must be at least 1")
@@ -105,6 +124,7 @@ async def scale(desk: Desk, request: Scale) -> DeploymentView:
         spec = replace(stored.record.spec, instance_count=request.instance_count)
         raise_violations(deployment_violations(spec))
         record = replace(stored.record, spec=spec, modified_at_s=time.time())
+        desk.capacity.require_quota(record)
         return await _write(desk, stored, record)
 
 
@@ -141,7 +161,8 @@ async def _write(
     before, after = stored.record.spec.instance_count, record.spec.instance_count
     text = f"instances {before} -> {after}" if before != after else ""
     await desk.events.tell("Updated", endpoint, name, text, generation=record.generation)
-    return deployment_view(desk, Stored(record, revision))
+    warnings = desk.capacity.warnings(record.spec)
+    return deployment_view(desk, Stored(record, revision), warnings)
 
 
 async def _write_generation(desk: Desk, record: DeploymentRecord) -> None:
@@ -154,6 +175,13 @@ async def _ensure_queue(desk: Desk, spec: DeploymentSpec) -> None:
     await ensure_queue(desk.bus, spec.endpoint_name, spec.name, spec.mesh.queue, spec.timeout_s)
 
 
+def _change_text(old: DeploymentRecord, new: DeploymentPut, note: str) -> str:
+    """What a new generation changes; the same again is another try."""
+    before = Version.of(old.spec, old.code, old.model)
+    text = summary(differences(before, Version.of(new.spec, new.code, new.model)))
+    return note or text or "tried again"
+
+
 def _refuse_autoscaled(spec: DeploymentSpec) -> None:
     if spec.autoscale is not None:
         least, most = spec.autoscale.min_instances, spec.autoscale.max_instances
@@ -161,11 +189,6 @@ def _refuse_autoscaled(spec: DeploymentSpec) -> None:
             f"deployment '{spec.name}' scales by load, between {least} and {most} instances: "
             "update scale_settings.min_instances and max_instances instead"
         )
-
-
-def _refuse_device(desk: Desk, spec: DeploymentSpec) -> None:
-    if reason := desk.lacks(spec.mesh.device):
-        raise SpecError(reason)
 
 
 def _refuse_creation(desk: Desk, spec: DeploymentSpec) -> None:

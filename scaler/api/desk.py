@@ -26,7 +26,7 @@ class Desk:
         self.events: Events = parts.events
         self.removals: Removals = parts.removals
         self.leads = parts.leads
-        self.lacks = parts.lacks
+        self.capacity = parts.capacity
         self.depths = depths
         self.keys = keys
         self.clock = asyncio.get_running_loop().time

@@ -14,7 +14,7 @@ from mesh.api import Answer, Failure, Nothing, StatusView
 from mesh.bus import Message, Subscription
 from mesh.errors import BusError, CapacityError, MeshError, RequestError, SpecError
 from mesh.tasks import end
-from scaler.api import deployments, endpoints, letters, requests
+from scaler.api import capacity, deployments, endpoints, generations, letters, requests
 from scaler.api.desk import Desk
 from scaler.api.views import status_view
 
@@ -32,8 +32,10 @@ async def status(desk: Desk, _: Nothing) -> StatusView:
 VERBS: Final[dict[str, tuple[type, Any]]] = {
     **endpoints.VERBS,
     **deployments.VERBS,
+    **generations.VERBS,
     **letters.VERBS,
     **requests.VERBS,
+    **capacity.VERBS,
     "status": (Nothing, status),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -68,7 +69,7 @@ def deployment_view(
         traffic=owner.record.spec.live.get(name, 0) if owner else 0,
         mirror_traffic=owner.record.spec.mirror.get(name, 0) if owner else 0,
         queue=desk.depths.lanes(endpoint, name),
-        instances=sorted(map(_instance_view, beats), key=lambda view: view.instance),
+        instances=_instance_views(desk, beats),
         spec=_plain(spec),
         revision=stored.revision,
         code=record.code,
@@ -76,7 +77,9 @@ def deployment_view(
         created_at_s=record.created_at_s,
         modified_at_s=record.modified_at_s,
         warnings=warnings or [],
-        scaling=_scaling_view(spec, state),
+        scaling=_scaling_view(spec, state, desk.capacity.quota_text(record)),
+        limits=desk.capacity.text(spec),
+        price_per_hour=desk.capacity.price_per_hour(record),
     )
 
 
@@ -88,6 +91,7 @@ def status_view(desk: Desk) -> StatusView:
         gateways=[_gateway_view(said) for said in desk.observer.gateways.live()],
         endpoints=[endpoint_view(desk, stored) for stored in registry.endpoints()],
         deployments=[deployment_view(desk, stored) for stored in registry.deployments()],
+        limits=desk.capacity.limits,
     )
 
 
@@ -101,22 +105,29 @@ def _plain(spec: msgspec.Struct) -> dict[str, Any]:
     return plain
 
 
-def _scaling_view(spec: DeploymentSpec, state: DeploymentState) -> ScalingView | None:
+def _scaling_view(spec: DeploymentSpec, state: DeploymentState, quota: str) -> ScalingView | None:
     if spec.autoscale is None:
         return None
+    told = quota in state.target_reason
     return ScalingView(
         min_instances=spec.autoscale.min_instances,
         max_instances=spec.autoscale.max_instances,
-        reason=state.target_reason,
+        reason=state.target_reason if told else f"{state.target_reason}; {quota}".lstrip("; "),
     )
 
 
-def _instance_view(said: WorkerHeartbeat) -> InstanceView:
+def _instance_views(desk: Desk, beats: Iterable[WorkerHeartbeat]) -> list[InstanceView]:
+    troubles = desk.capacity.troubles()
+    views = [_instance_view(said, troubles.get(said.instance, "")) for said in beats]
+    return sorted(views, key=lambda view: view.instance)
+
+
+def _instance_view(said: WorkerHeartbeat, trouble: str) -> InstanceView:
     return InstanceView(
         instance=said.instance,
         generation=said.generation,
         state=said.state,
-        reason=said.reason,
+        reason=said.reason or trouble,
         pid=said.pid,
         host=said.host,
         slots=said.slots,

@@ -165,6 +165,16 @@ SCALER = (
         ),
     ),
     Chart(
+        "Updates, last 10 minutes",
+        "Generations that took over, failed and were taken back, or were overtaken by a newer one.",
+        (
+            Query(
+                f"sum by ({BOTH}, outcome) (increase(mesh_rollouts_total{{{HERE}}}[10m]))",
+                NAME + " {{outcome}}",
+            ),
+        ),
+    ),
+    Chart(
         "Management calls",
         "What `mesh` commands and programs asked of the management service, by verb and outcome.",
         (
@@ -194,6 +204,12 @@ SCALER = (
         "Resident memory of all instances.",
         (Query(f"sum by ({BOTH}) (mesh_deployment_memory_bytes{{{HERE}}})", NAME),),
         unit="bytes", kind="stack",
+    ),
+    Chart(
+        "Price per hour",
+        "What the instances that are wanted cost, by their instance type; 0 without a price.",
+        (Query(f"sum by ({BOTH}) (mesh_deployment_price_per_hour{{{HERE}}})", NAME),),
+        kind="stack",
     ),
 )  # fmt: skip
 

@@ -6,7 +6,7 @@ from tests.e2e.person import ROOT
 from tests.e2e.walkthrough import complaints, read_blocks, run_block
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 def test_every_example_of_the_cli_page_holds(reader):
     """Commands run one after another as they stand; the lines shown are in their output."""
     folder, environ = reader

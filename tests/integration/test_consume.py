@@ -63,7 +63,7 @@ class Stage:
         self.consumer.attach(self)
         await self.bus.subscribe("mesh.reply.>", self._hear)
         await self.bus.subscribe("mesh.dead.>", self._bury)
-        await self.consumer.start()
+        await self.consumer.intake.open()
         self._task = asyncio.create_task(self.consumer.run())
 
     async def tear_down(self):

@@ -16,13 +16,15 @@ CANCEL = 2
 PAUSE = 3
 RESUME = 4
 STOP = 5  # finish what you were handed, then leave
+PING = 6  # say that you take frames
 # From the runner.
 READY = 16  # status tells whether run() is async
 FAILED = 17  # the script did not boot; the body is the traceback
 RESULT = 18  # the end of a request, with or without a body
 CHUNK = 19  # a piece of a streamed answer; a RESULT follows
+PONG = 20
 
-KINDS = frozenset((REQUEST, CANCEL, PAUSE, RESUME, STOP, READY, FAILED, RESULT, CHUNK))
+KINDS = frozenset((*range(REQUEST, PING + 1), *range(READY, PONG + 1)))
 
 # Flags. Without FIELDS the meta of a request is its id, and an answer is JSON without headers.
 FIELDS = 1

@@ -97,6 +97,8 @@ class SerialLoop:
     def _control(self, kind: int, number: int) -> None:
         if kind == frames.STOP:
             self._stopping = True
+        elif kind == frames.PING:
+            self._out.append(frames.head(frames.PONG))
         elif kind == frames.RESUME:
             self._paused.discard(number)
         elif number == self._streaming or any(frame[4] == number for frame in self._queue):

@@ -77,6 +77,8 @@ class TaskLoop:
         if kind == frames.STOP:
             self._stopping = True
             self._note_end()
+        elif kind == frames.PING:
+            self._send(frames.head(frames.PONG))
         elif kind == frames.CANCEL and number in self._tasks:
             self._cancelled.add(number)
             if number not in self._fresh:  # one that is will see it before it begins

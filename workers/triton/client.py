@@ -53,6 +53,17 @@ class ModelState(NamedTuple):
     reason: str
 
 
+def unready(states: list[ModelState]) -> str:
+    """Say which model does not serve and why, in Triton's words; empty if all do."""
+    if not states:
+        return "the model repository has no model"
+    for state in states:
+        if state.state != "READY" and state.reason != "unloaded":
+            said = f": {state.reason.strip()}" if state.reason else ""
+            return f"model '{state.name}' version {state.version or '?'} is not ready{said}"
+    return ""
+
+
 class TritonClient:
     """A connection to one server. If it `is_ours`, a model in it that is dead ends it too."""
 

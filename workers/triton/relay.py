@@ -14,6 +14,7 @@ import httptools
 from workers.triton.errors import OverdueError, ServerAwayError
 
 RETRY_S: Final = 0.02
+HEALTHY: Final = 200
 
 
 class Reply(NamedTuple):
@@ -119,6 +120,14 @@ class Relay:
                 return await self._ask(b"%b\r\n\r\n%b" % (head.encode(), body))
         except TimeoutError as exc:
             raise OverdueError from exc
+
+    async def is_healthy(self, question: str) -> bool:
+        """Ask `live` or `ready`; without an end if it does not answer."""
+        head = f"GET /v2/health/{question} HTTP/1.1\r\nhost: triton\r\n\r\n"
+        try:
+            return (await self._ask(head.encode())).status == HEALTHY
+        except ServerAwayError:
+            return False
 
     async def _ask(self, request: bytes) -> Reply:
         kept = self._free()

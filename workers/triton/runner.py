@@ -18,12 +18,13 @@ from mesh.exits import signal_name
 from mesh.wire import LogLine
 from workers.child import Child
 from workers.exchange import Callbacks, Cause, Exit, RunRequest
+from workers.probe import Question
 from workers.triton.calls import Calls
-from workers.triton.client import ModelState, TritonClient
+from workers.triton.client import ModelState, TritonClient, unready
 from workers.triton.errors import OverdueError, ServerAwayError, V2Error
 from workers.triton.front import Front
 from workers.triton.launch import HOST, TritonConfig, clean_up, family, number, spawn
-from workers.triton.relay import Relay
+from workers.triton.relay import HEALTHY, Relay
 
 LAST_WORDS: Final = 20
 LINGER_S: Final = 0.5
@@ -50,7 +51,8 @@ class TritonRunner:
         self._booted.add_done_callback(asyncio.Future.exception)  # nobody may be waiting
         self._boot = self._loop.create_task(self._bring_up())
         self._boot.add_done_callback(self._refuse_failure)
-        self.is_ready = False
+        self.is_ready = self.is_busy = False
+        self.unready = ""
 
     @property
     def pids(self) -> Sequence[int]:
@@ -125,6 +127,24 @@ class TritonRunner:
     def sweep(self, now_s: float) -> None:
         """End what runs past its deadline. The server is never stopped for it."""
         self._calls.sweep(now_s)
+
+    async def ping(self, question: Question) -> bool:
+        """Ask the server for its health; it answers while it is busy."""
+        if self._relay is not None:
+            return await self._relay.is_healthy(question)
+        path = f"/v2/health/{question}"
+        request = RunRequest(number=0, request_id="", body=b"", method="GET", path=path)
+        try:
+            return (await self._front.answer(request, None)).status == HEALTHY
+        except ServerAwayError:
+            return False
+
+    def stop(self, reason: str) -> None:
+        """End it; `on_exit` follows with the reason."""
+        if self._booted.done():
+            self._on_away(reason)
+        else:
+            self._fail(BootError(reason, is_said=True))
 
     def _tell_exit(self, pid: int, cause: Cause, reason: str) -> None:
         self.is_ready = False
@@ -265,17 +285,6 @@ class AttachedServer(TritonRunner):
                     await self._calls.ended()
             self._end("closed", "the worker let go of the server")
         await self._client.close()
-
-
-def unready(states: list[ModelState]) -> str:
-    """Say which model does not serve and why, in Triton's words; empty if all do."""
-    if not states:
-        return "the model repository has no model"
-    for state in states:
-        if state.state != "READY" and state.reason != "unloaded":
-            said = f": {state.reason.strip()}" if state.reason else ""
-            return f"model '{state.name}' version {state.version or '?'} is not ready{said}"
-    return ""
 
 
 def _describe(code: int) -> str:

@@ -48,7 +48,7 @@ class Model:
         self._consumer = Consumer(instance, outbox, attempts, BrokerClock(), bodies)
         self._consumer.attach(self)
         await self._bus.subscribe(subjects.cancel(endpoint, name), self._cancel)
-        await self._consumer.start()
+        await self._consumer.intake.open()
         self._flow = [asyncio.create_task(self._consumer.run())]
         self._flow.append(asyncio.create_task(self._sweep()))
         return self

@@ -1,7 +1,8 @@
 """A worker without a model: it beats, and ends as its deployment's STUB variable says.
 
 STUB: `ok` (default) becomes ready and exits 0 on SIGTERM; `fail` says it cannot boot and exits 3;
-`crash` exits 7 before it is ready; `stubborn` is ready and ignores SIGTERM.
+`crash` exits 7 before it is ready; `stubborn` is ready and ignores SIGTERM; `suspect` is on
+probation and then suspect; `spoilt` is ready and then suspect; `unready` never becomes ready.
 """
 
 import argparse
@@ -20,6 +21,8 @@ from mesh.subjects import WorkerAddress
 from mesh.wire import WorkerHeartbeat
 
 BEAT_S = 0.25
+BEATS = {"suspect": ["probation"], "spoilt": ["ready", "ready"]}
+FIGURES = "20 of 20 answers failed"
 FAILURE = "Traceback (most recent call last):\nValueError: no model here"
 
 
@@ -59,8 +62,11 @@ async def live(options):
         await beat(bus, options, "failed", FAILURE)
         await bus.close()
         return 3
+    states = BEATS.get(stub, [])
+    last = "suspect" if states else "unready" if stub == "unready" else "ready"
     while not stop.is_set() or stub == "stubborn":
-        await beat(bus, options, "ready")
+        state = states.pop(0) if states else last
+        await beat(bus, options, state, FIGURES if state == "suspect" else "")
         waiting = asyncio.ensure_future(stop.wait())
         await asyncio.wait({waiting}, timeout=BEAT_S)
         if stub == "stubborn":

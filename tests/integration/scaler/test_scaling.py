@@ -117,6 +117,19 @@ async def test_a_new_generation_of_what_sleeps_shows_that_it_starts(rig, blue):
     ]
 
 
+async def test_one_instance_proves_what_sleeps(rig, blue):
+    """Of the generation that sleeps nothing is started meanwhile."""
+    await blue(min_instances=0)
+    await rig.until(counts(0))
+    views = []
+
+    await rig.update(changed(min_instances=0))
+    await rig.until(lambda view: views.append(view) or view.serving_generation == 2)
+
+    assert max(len(view.instances) for view in views) == 1
+    assert {i.generation for view in views for i in view.instances} == {2}
+
+
 async def test_what_sleeps_wakes_after_a_failed_update(rig, blue):
     """The old generation still answers, though none of its instances runs."""
     await blue(min_instances=0)

@@ -123,6 +123,19 @@ def test_progress_says_who_serves_meanwhile():
     assert "generation 1 serves until 2 is ready" in progress_text(view)
 
 
+def test_progress_shows_both_generations():
+    """How many of the new ones are ready, and how many of the old ones still are."""
+    old = [InstanceView(instance=name, generation=1, state="ready") for name in "abc"]
+    new = [InstanceView(instance="d", generation=2, state="ready")]
+    new += [InstanceView(instance="e", generation=2, state="probation")]
+    view = deployment(
+        provisioning_state="Updating", generation=2, instance_count=4, instances=old + new
+    )
+
+    assert progress_text(view).startswith("Updating, new 1 of 4 ready, old 3 ready, ")
+    assert "new 1 of 4 ready, old 3 ready" in text_of(deployment_details(view))
+
+
 def test_progress_promises_nothing_of_what_has_failed():
     """A generation that has failed will not be ready; the older one goes on."""
     view = deployment(provisioning_state="Failed", generation=2)

@@ -214,6 +214,12 @@ def test_a_broken_rule_inside_a_mapping_names_its_line(
             id="no-script",
         ),
         pytest.param(
+            "name: blue",
+            "name: blue\nmesh: {warmup: {file: gone.json}}",
+            "file.yml:3: mesh.warmup.file: 'gone.json': there is no such file in src",
+            id="no-sample",
+        ),
+        pytest.param(
             "./src",
             "azureml:src:1",
             "file.yml:7: code_configuration.code: 'azureml:src:1': references are not",
@@ -353,9 +359,7 @@ def test_a_kubernetes_deployment_is_read_with_a_warning_for_what_is_not_acted_on
     assert loaded.spec.timeout_s == 200.0
     assert keys == [
         "environment",
-        "instance_type",
         "request_settings.max_queue_wait_ms",
-        "resources",
     ]
 
 
@@ -372,14 +376,16 @@ def test_values_of_variables_and_tags_are_text_as_written(folder: Path):
 
 def test_keys_that_are_not_acted_on_are_named(folder: Path):
     """A warning names the outermost key, once, and where it stands."""
-    more = "instance_type: Standard_DS3_v2\nliveness_probe:\n  period: 5\n  timeout: 3\n"
+    more = (
+        "app_insights_enabled: true\ndata_collector:\n  sampling_rate: 0.5\n  rolling_rate: Day\n"
+    )
     path = write(folder, BLUE + more)
 
     loaded = load_deployment(path)
 
-    probe = "liveness_probe: accepted, not enforced yet"
-    kind = "instance_type: accepted, not enforced yet: instances get what the host has"
-    assert loaded.warnings == [f"{path}:9: {kind}", f"{path}:10: {probe}"]
+    collector = "data_collector: accepted, not enforced yet"
+    insights = "app_insights_enabled: accepted, not enforced yet"
+    assert loaded.warnings == [f"{path}:9: {insights}", f"{path}:10: {collector}"]
 
 
 def test_the_command_line_wins_over_the_file(folder: Path):

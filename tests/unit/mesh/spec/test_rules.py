@@ -20,6 +20,7 @@ from mesh.spec.options import RetryOptions
 from mesh.spec.quantity import quantity
 from mesh.spec.runtime import ResourceAmounts
 from mesh.spec.violation import Violation, path_text, raise_violations
+from mesh.spec.warmup import WarmupOptions
 
 BLUE = DeploymentSpec(
     name="blue",
@@ -128,6 +129,27 @@ def test_first_delay_between_runs_is_at_most_the_longest():
     options = MeshOptions(retry=RetryOptions(initial_delay_s=5, max_delay_s=2))
 
     assert broken(msgspec.structs.replace(BLUE, mesh=options)) == ["mesh.retry.initial_delay_s"]
+
+
+@pytest.mark.parametrize(
+    ("options", "keys"),
+    [
+        pytest.param({"body": "[]"}, [], id="a body"),
+        pytest.param({"file": "samples/one.json"}, [], id="a file"),
+        pytest.param({"sample": "recorded"}, [], id="a request of callers"),
+        pytest.param({}, [""], id="neither"),
+        pytest.param({"body": "[]", "file": "one.json"}, [""], id="both"),
+        pytest.param({"file": "../one.json"}, [".file"], id="outside"),
+        pytest.param({"file": "/one.json"}, [".file"], id="anywhere"),
+        pytest.param({"body": "", "path": "score"}, [".path"], id="no path"),
+        pytest.param({"body": "", "content_type": "a\nb"}, [".content_type"], id="two lines"),
+    ],
+)
+def test_a_warm_up_has_one_body(options: dict[str, str], keys: list[str]):
+    """Given here or in a file of the deployment's own folder."""
+    mesh = MeshOptions(warmup=WarmupOptions(**options))
+
+    assert broken(msgspec.structs.replace(BLUE, mesh=mesh)) == [f"mesh.warmup{key}" for key in keys]
 
 
 def test_a_count_that_does_not_follow_the_load_has_no_bounds():

@@ -1,0 +1,175 @@
+"""How an instance conducts itself: whether it answers as well as others do. Ring: decisions.
+
+Is a new generation no worse than the one it is to replace (probation)? Is an instance far worse
+than at least half of its siblings (the brake)? What nobody knows is never held against it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable
+from typing import Final, Literal, NamedTuple
+
+from mesh.wire import Depth
+
+PROBATION_ANSWERS: Final = 20
+PROBATION_S: Final = 10.0
+PROBATION_POINTS: Final = 0.05
+ROUNDING: Final = 1e-9
+UNHEARD_S: Final = 2.0
+WINDOW_S: Final = 30.0
+LEAST_ANSWERS: Final = 20
+BRAKE_POINTS: Final = 0.25
+BRAKE_ERRORS: Final = 6.0
+HOLD_S: Final = 2.5  # by then every sibling has told of the time since
+
+Verdict = Literal["probation", "ready", "held", "suspect"]
+
+
+class Record(NamedTuple):
+    """How many answers, and how many of them were failures of the model."""
+
+    answers: int = 0
+    failures: int = 0
+
+    @property
+    def share(self) -> float:
+        """The share of failures; 0 of no answers."""
+        return self.failures / self.answers if self.answers else 0.0
+
+    def without(self, part: Record) -> Record:
+        """What is left without a part of it."""
+        answers = max(0, self.answers - part.answers)
+        return Record(answers, min(answers, max(0, self.failures - part.failures)))
+
+    def __str__(self) -> str:
+        return f"{self.failures} of {self.answers} answers failed ({self.share:.0%})"
+
+
+def is_worse(own: Record, serving: Record, *, is_over: bool) -> bool:
+    """Tell whether a newcomer has failed too often for its probation, however it goes on.
+
+    It may fail as often as the serving generation, and in five of a hundred answers more. If the
+    time `is_over` it does not go on.
+    """
+    answers = own.answers if is_over else max(own.answers, PROBATION_ANSWERS)
+    return own.failures > (serving.share + PROBATION_POINTS) * answers + ROUNDING
+
+
+def is_far_worse(own: Record, sibling: Record) -> bool:
+    """Tell whether an instance fails so much more often than another that it is no chance.
+
+    At least 20 answers on either side, 25 points between them, and six standard errors of the
+    difference: 20 failures in a row where the other has none in 20 are enough, 15 in 20 are not.
+    """
+    if min(own.answers, sibling.answers) < LEAST_ANSWERS:
+        return False
+    difference = own.share - sibling.share
+    both = pooled((own, sibling)).share
+    error = math.sqrt(both * (1 - both) * (1 / own.answers + 1 / sibling.answers))
+    return difference >= BRAKE_POINTS and difference >= BRAKE_ERRORS * error
+
+
+def pooled(records: Iterable[Record]) -> Record:
+    """One record of several."""
+    each = list(records)
+    return Record(sum(one.answers for one in each), sum(one.failures for one in each))
+
+
+class Conduct:
+    """What is known of one instance and of others, and the verdict on it. Time is handed in.
+
+    `reason` says the figures of a verdict against it.
+    """
+
+    def __init__(self, instance: str, generation: int, now_s: float) -> None:
+        self._instance = instance
+        self._generation = generation
+        self._began_s = now_s
+        self._start = Record()
+        self._past: deque[tuple[float, Record]] = deque()
+        self._depth: Depth | None = None
+        self._held_s = 0.0
+        self.verdict: Verdict = "probation" if generation > 1 else "ready"
+        self.reason = ""
+
+    def __repr__(self) -> str:
+        return f"<Conduct {self.verdict} {self.reason}>"
+
+    def begin(self, total: Record, now_s: float) -> None:
+        """Count from here on: it begins to serve. What it has heard before it keeps."""
+        self._start, self._began_s = total, now_s
+        self._past.append((now_s, total))
+
+    @property
+    def has_heard(self) -> bool:
+        """Whether the scaler has said anything of the deployment."""
+        return self._depth is not None
+
+    def hear(self, depth: Depth) -> None:
+        """Take in what the scaler says of the deployment."""
+        self._depth = depth
+
+    def judge(self, total: Record, *, is_busy: bool, now_s: float) -> bool:
+        """Look at what it has answered since its start; tell whether the verdict has changed.
+
+        `is_busy`: a request is in its hands, whose end is still to come.
+        """
+        before = self.verdict
+        if before == "probation":
+            self.verdict = self._of_newcomer(total.without(self._start), is_busy, now_s)
+        elif before in ("ready", "held"):
+            self.verdict = self._of_sibling(self._recent(total, now_s), now_s)
+        return self.verdict != before
+
+    def _of_newcomer(self, own: Record, is_busy: bool, now_s: float) -> Verdict:
+        for_s, depth = now_s - self._began_s, self._depth
+        if depth is None:
+            return "probation" if for_s < UNHEARD_S else "ready"
+        if not 0 < depth.serving < self._generation:
+            return "ready"
+        serving = Record(*depth.health.get(str(depth.serving), (0, 0)))
+        is_over = for_s >= PROBATION_S and (own.answers > 0 or not is_busy)
+        if serving.answers and is_worse(own, serving, is_over=is_over):
+            return self._accuse(own, f"generation {depth.serving}", serving)
+        has_shown = own.answers >= PROBATION_ANSWERS and (serving.answers or not own.failures)
+        return "ready" if is_over or has_shown else "probation"
+
+    def is_full(self, total: Record) -> bool:
+        """Whether a newcomer has had all the answers of its probation, and waits for a verdict."""
+        own = total.without(self._start)
+        return self.verdict == "probation" and own.answers >= PROBATION_ANSWERS
+
+    def _of_sibling(self, own: Record, now_s: float) -> Verdict:
+        siblings = self._siblings()
+        better = [sibling for sibling in siblings if is_far_worse(own, sibling)]
+        if not better or 2 * len(better) < len(siblings):
+            return "ready"
+        if self.verdict == "ready":
+            self._held_s = now_s
+            return "held"
+        if now_s - self._held_s < HOLD_S:
+            return "held"
+        return self._accuse(own, f"{len(better)} of its siblings", pooled(better))
+
+    def _accuse(self, own: Record, whom: str, others: Record) -> Verdict:
+        self.reason = f"{own}; of {whom} {others}"
+        return "suspect"
+
+    def _siblings(self) -> list[Record]:
+        """The others of its generation that have answered enough, as last told."""
+        if self._depth is None:
+            return []
+        told = self._depth.instances.get(str(self._generation), {})
+        others = [Record(*one) for instance, one in told.items() if instance != self._instance]
+        return [one for one in others if one.answers >= LEAST_ANSWERS]
+
+    def _recent(self, total: Record, now_s: float) -> Record:
+        """What it has answered in the last half minute."""
+        past = self._past
+        if not past or now_s - past[-1][0] >= 1.0:
+            past.append((now_s, total))
+        while len(past) > 1 and now_s - past[0][0] > WINDOW_S:
+            past.popleft()
+        return total.without(past[0][1])
