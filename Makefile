@@ -14,7 +14,8 @@ WORKERS ?= 3  # test processes at once: on two cores most of them wait for somet
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-triton test test-all check fmt fmt-check lint type imports unit \
-	integration contract e2e gpu chaos overload cover bench bench-compare bench-scaling containers schema dashboards lock clean
+	integration contract e2e gpu chaos overload cover bench bench-compare bench-scaling bench-reaction \
+	containers schema dashboards lock clean
 
 help: ## explain the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -90,6 +91,9 @@ cover: setup ## branch coverage of the unit, contract and integration tests
 bench: setup ## throughput and latency against the floor, the peers and Triton (about 11 minutes)
 	@scripts/need-wrk.sh
 	@$(BIN)/python -m benchmarks.run $(BENCH_ARGS)
+
+bench-reaction: setup ## how soon instances are there: from zero to one, and in a burst
+	@$(BIN)/python -m benchmarks.scaling.reaction $(BENCH_ARGS)
 
 bench-compare: setup ## this tree against BASE=<commit>, interleaved
 	@scripts/need-wrk.sh

@@ -74,7 +74,7 @@ class Call(Entry):
         """Note which deployment the request goes to, and where a copy of it."""
         self.target = target
         self.mirror = mirror
-        self.wants_ack = mirror is not None
+        self.wants_ack = mirror is not None or target.is_asleep
         self.stream = target.stream
         self.deployment = target.deployment
         self.meters = target.meters

@@ -42,8 +42,8 @@ class Target:
 
     __slots__ = (
         "deployment", "depth", "endpoint", "failed", "failed_until_s", "fields", "forecast",
-        "has_v2_body", "lane_shadow", "lane_work", "meters", "read_headers", "reply_prefix",
-        "speaks_v2", "stream", "timeout_s",
+        "has_v2_body", "is_asleep", "lane_shadow", "lane_work", "meters", "read_headers",
+        "reply_prefix", "speaks_v2", "stream", "timeout_s",
     )  # fmt: skip
 
     def __init__(
@@ -64,6 +64,7 @@ class Target:
         self.failed = ""
         self.failed_until_s = 0.0
         self.depth: wire.Depth | None = None
+        self.is_asleep = False  # no instance is ready for its requests
         self.forecast = Forecast(deployment, record.spec.mesh.admission)
 
     def __repr__(self) -> str:
@@ -175,7 +176,7 @@ class RouteTable:
             known = old.targets.get(name) if old else None
             if known is not None:
                 target.failed, target.failed_until_s = known.failed, known.failed_until_s
-                target.depth = known.depth
+                target.depth, target.is_asleep = known.depth, known.is_asleep
                 if known.forecast.admission == target.forecast.admission:
                     target.forecast = known.forecast
             targets[name] = target
@@ -212,6 +213,7 @@ class RouteTable:
             target.failed = depth.failed if depth.ready == 0 else ""
             target.failed_until_s = now_s + DEPTH_VALID_S
             target.depth = depth
+            target.is_asleep = depth.ready == 0
             target.forecast.hear(depth, now_s)
 
     def search(self, url: bytes, host: bytes) -> Route | None:

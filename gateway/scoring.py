@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from gateway import auth
 from gateway.call import Call, KeyedCall, check_alive, check_path, choose
 from gateway.cors import Cors
+from gateway.demand import Demands
 from gateway.edge import Response, answer, refusal
 from gateway.exchange import Exchange
 from gateway.idempotency import KEY
@@ -51,6 +52,7 @@ class Parts(NamedTuple):
     submissions: Submissions
     reservations: Reservations
     large: LargeBodies
+    demands: Demands
 
 
 class Scoring:
@@ -68,6 +70,7 @@ class Scoring:
         self._cors = parts.cors
         self._submissions = parts.submissions
         self._large = parts.large
+        self._demands = parts.demands
         self._told = Told(self._written, self.refuse)
         self._shadows = Shadows(parts.outlet, parts.pending)
         self._withdrawals = Withdrawals(parts.outlet, parts.pending)
@@ -170,8 +173,9 @@ class Scoring:
         self._ledger.close(call, self._now(), CLIENT_GONE)
 
     def acknowledged(self, entry: Entry) -> None:
-        """Copy a request to its mirror, now that it is queued itself."""
+        """Copy a request to its mirror, now that it is queued itself; wake who is to answer it."""
         if isinstance(entry, Call):
+            self._demands.note_queued(entry.target)
             self._shadows.send(entry)
 
     def answered(self, entry: Entry, body: bytes, headers: Mapping[str, str]) -> None:
@@ -211,12 +215,15 @@ class Scoring:
 
     def _submitted(self, call: Call, response: Response) -> None:
         call.meters.accepted += 1
+        self._demands.note_queued(call.target)
         self.finish(call, response)
 
     def refuse(self, call: Call, error: MeshError) -> None:
         """Tell the client why there is no answer."""
         self._ledger.count_failure(call, error)
         call.come_back()
+        if call.deployment:
+            self._demands.note_refused(call.target, error)
         self.finish(call, refusal(error))
 
     def finish(self, call: Call, response: Response) -> None:

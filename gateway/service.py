@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from gateway.app import build_app
 from gateway.cors import Cors
+from gateway.demand import Demands
 from gateway.heartbeat import Heartbeat
 from gateway.ingress import Ingress
 from gateway.invoke import Invocations
@@ -62,6 +63,7 @@ class Gateway:
         self._traffic = TrafficLog(self.name, self._outlet.post) if settings.access_log else None
         self._view = ConfigView(bus, subjects.CONFIG_BUCKET)
         self._heartbeat = Heartbeat(self.name, self._outlet, self._describe)
+        self._demands = Demands(self._outlet, self._heartbeat.beat)
         self._server: HttpServer | None = None
         self._cors = Cors(settings.cors_origins)
         self._results = Results(bus, self._routes, self._cors)
@@ -155,6 +157,7 @@ class Gateway:
             self._submissions,
             self._reservations,
             self._large,
+            self._demands,
         )
         inline_bytes = min(self._settings.inline_request_bytes, self._bus.max_body_bytes)
         return Scoring(parts, self._settings.max_request_bytes, inline_bytes)
@@ -179,6 +182,12 @@ class Gateway:
                 "Confirmations of the queues",
                 "outcome",
                 self._pending.pubacks,
+            ),
+            Counts(
+                "mesh_gateway_demand_events",
+                "Words to the scaler that requests wait for no instance, or are refused",
+                "reason",
+                self._demands.told,
             ),
             Counts(
                 "mesh_gateway_invocations_dropped",

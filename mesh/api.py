@@ -193,7 +193,11 @@ class ScalingView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeploymentView(msgspec.Struct, frozen=True, kw_only=True):
-    """A deployment as people see it. `scaling` is null if the count does not follow the load."""
+    """A deployment as people see it. `scaling` is null if the count does not follow the load.
+
+    `limits` is what an instance is held to, in words; `price_per_hour` what the instances asked for
+    cost, null if their type has no price.
+    """
 
     name: str
     endpoint_name: str
@@ -215,6 +219,8 @@ class DeploymentView(msgspec.Struct, frozen=True, kw_only=True):
     modified_at_s: float = 0.0
     warnings: list[str] = []
     scaling: ScalingView | None = None
+    limits: str = ""
+    price_per_hour: float | None = None
 
 
 class ScaleChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -281,9 +287,10 @@ class GatewayView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StatusView(msgspec.Struct, frozen=True, kw_only=True):
-    """The mesh at a glance."""
+    """The mesh at a glance. `limits`: by what means instances are held to their type."""
 
     revision: int
     gateways: list[GatewayView]
     endpoints: list[EndpointView]
     deployments: list[DeploymentView]
+    limits: str = ""

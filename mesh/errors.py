@@ -63,6 +63,12 @@ class KeyReusedError(RequestError):
     code = "key_reused"
 
 
+class OutOfQuotaError(RequestError):
+    """There is no quota for the instances that were asked for."""
+
+    code = "out_of_quota"
+
+
 class PayloadTooLargeError(RequestError):
     """The body is larger than the endpoint accepts."""
 

@@ -26,3 +26,12 @@ class GpuFigures(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     percent: float | None = None
     memory_bytes: int = 0
     memory_total_bytes: int = 0
+
+
+def size_text(size_bytes: float) -> str:
+    """A size in the largest unit that leaves a digit before the point."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size_bytes < 1024:
+            return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
+        size_bytes /= 1024
+    return f"{size_bytes:.1f} TiB"

@@ -11,11 +11,15 @@ VISIBLE: Final = "CUDA_VISIBLE_DEVICES"
 
 
 class Gpu(msgspec.Struct, frozen=True):
-    """One GPU; `index` is its place on the PCI bus, as `nvidia-smi` counts."""
+    """One GPU; `index` is its place on the PCI bus, as `nvidia-smi` counts.
+
+    `memory_bytes` is 0 where it is not known.
+    """
 
     index: int
     uuid: str
     name: str
+    memory_bytes: int = 0
 
 
 class Gpus(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Final
@@ -71,12 +71,14 @@ def run(program: str, main: Main, *, grace_s: float = GRACE_S) -> int:
         return _exit_code(exc)
 
 
-def arguments(program: str, *options: str) -> argparse.Namespace:
-    """Parse `--settings FILE` and the program's own options, which are required; all strings."""
+def arguments(program: str, *options: str, optional: Iterable[str] = ()) -> argparse.Namespace:
+    """Parse `--settings FILE` and the program's own options; all strings, None if not given."""
     parser = argparse.ArgumentParser(prog=f"python -m {program}")
     parser.add_argument("--settings", help="a file `mesh up` wrote; else the environment says it")
     for option in options:
         parser.add_argument(f"--{option}", required=True)
+    for option in optional:
+        parser.add_argument(f"--{option}")
     return parser.parse_args()
 
 
@@ -111,6 +113,13 @@ def allow_drain(drain_s: float) -> None:
     own = _own_stop.get(None)
     if own is not None:
         own.grace_s = max(own.grace_s, drain_s + LAST_GRACE_S)
+
+
+def ask_to_stop(why: str) -> None:
+    """Have this program stop, as a signal would; harmless in one that `run` does not run."""
+    own = _own_stop.get(None)
+    if own is not None:
+        own.ask(why)
 
 
 def announce(settings: Settings, program: str, **facts: Any) -> None:

@@ -27,6 +27,7 @@ from mesh.api import (
     StatusView,
 )
 from mesh.bus import Bus
+from mesh.capacity import Capacity
 from mesh.connect import broker_access
 from mesh.console import ConsoleLine, LogQuery, read_console
 from mesh.errors import ConflictError
@@ -75,6 +76,7 @@ class Management:
         self.dead_letters = DeadLetters(bus, self._verbs)
         self.requests = Requests(bus, self._verbs)
         self.scaling = Scales(bus, self._verbs)
+        self.capacity = Capacity(self._verbs)
 
     def __repr__(self) -> str:
         return f"<Management {self._bus!r}>"

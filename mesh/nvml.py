@@ -116,4 +116,4 @@ def _translated(library: Any) -> Iterator[None]:
 def _gpu(library: Any, index: int) -> Gpu:
     handle = library.nvmlDeviceGetHandleByIndex(index)
     uuid, name = library.nvmlDeviceGetUUID(handle), library.nvmlDeviceGetName(handle)
-    return Gpu(index, uuid, name)
+    return Gpu(index, uuid, name, library.nvmlDeviceGetMemoryInfo(handle).total)

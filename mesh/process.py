@@ -23,6 +23,14 @@ log = logging.getLogger("mesh.process")
 
 PR_SET_PDEATHSIG: Final = 1
 PR_SET_CHILD_SUBREAPER: Final = 36
+# How many threads the usual libraries start by themselves.
+THREADS: Final = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)
 IS_LINUX: Final = sys.platform == "linux"
 # A start time is counted from the boot time, which a corrected clock moves a little.
 START_TOLERANCE_S: Final = 2.0

@@ -30,6 +30,8 @@ Seconds = Annotated[float, msgspec.Meta(gt=0)]
 SecondsOrZero = Annotated[float, msgspec.Meta(ge=0)]
 Attempts = Annotated[int, msgspec.Meta(ge=1, le=100)]
 SecondsOfADay = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+Cores = Annotated[float, msgspec.Meta(ge=0)]
+Limits = Literal["none", "warn", "strict"]
 SecondsOfAMonth = Annotated[float, msgspec.Meta(ge=60, le=30 * 86_400)]
 MIB: Final = 1 << 20
 GIB: Final = 1 << 30
@@ -95,6 +97,8 @@ class ScalerSettings(Section, frozen=True, kw_only=True):
     """The scaler and the management service; host and port are those of its metrics.
 
     `prometheus_url` is asked for what deployments scale by, every `prometheus_interval_s`.
+    `instance_types` is a file laid over the packaged one. `limits`: whether instances are held to
+    their type; `cgroup` a folder delegated to the mesh, empty: look for one.
     """
 
     host: str = "127.0.0.1"
@@ -103,11 +107,29 @@ class ScalerSettings(Section, frozen=True, kw_only=True):
     restart_max_s: Seconds = 30.0
     prometheus_url: str = ""
     prometheus_interval_s: Seconds = 15.0
+    instance_types: str = ""
+    limits: Limits = "warn"
+    cgroup: str = ""
+
+
+class FamilyQuota(Section, frozen=True, kw_only=True):
+    """The cores a family of instance types may use, and how many it may borrow beside them."""
+
+    cores: Cores
+    borrow_cores: Cores = 0.0
+
+
+class QuotaSettings(Section, frozen=True, kw_only=True):
+    """How many cores deployments may use; families that are not named have no limit."""
+
+    families: dict[str, FamilyQuota] = {}
+    shared_cores: Cores = 0.0
 
 
 class WorkerSettings(Section, frozen=True, kw_only=True):
     """The workers; host and port are those of their metrics, a taken port becomes a free one.
 
+    `spares` are started ahead of need while a deployment follows its load.
     `triton_server` is a program and `triton_backends` its folder of backends; empty: look for them.
     """
 
@@ -117,6 +139,7 @@ class WorkerSettings(Section, frozen=True, kw_only=True):
     max_answer_bytes: Bytes = LARGEST_BODY_BYTES
     triton_server: str = ""
     triton_backends: str = ""
+    spares: Count = 1
 
 
 class SupervisorSettings(Section, frozen=True, kw_only=True):
@@ -151,6 +174,7 @@ class Settings(Section, frozen=True, kw_only=True):
     nats: NatsSettings = NatsSettings()
     gateway: GatewaySettings = GatewaySettings()
     scaler: ScalerSettings = ScalerSettings()
+    quota: QuotaSettings = QuotaSettings()
     worker: WorkerSettings = WorkerSettings()
     supervisor: SupervisorSettings = SupervisorSettings()
 

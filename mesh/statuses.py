@@ -15,6 +15,7 @@ STATUSES: Final[dict[str, int]] = {
     "not_found": 404,
     "deadline_exceeded": 408,
     "conflict": 409,
+    "out_of_quota": 409,
     "cancelled": 410,
     "too_large": 413,
     "key_reused": 422,

@@ -5,20 +5,11 @@ Source: protocol v1, `docs/protocol.md`. Ring: values.
 
 from __future__ import annotations
 
-import re
 from typing import Final, Literal, NamedTuple
 
 Lane = Literal["interactive", "queued", "background", "shadow"]
 LANES: Final[tuple[Lane, ...]] = ("interactive", "queued", "background", "shadow")
 KEPT_LANES: Final[tuple[Lane, ...]] = ("queued", "background")  # whose results are kept
-
-NAME: Final = re.compile(r"^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?$")
-NAME_RULE: Final = (
-    "3-32 characters: letters, digits and dashes, starting with a letter, not ending with a dash"
-)
-
-REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-REQUEST_ID_RULE: Final = "1-64 characters: letters, digits, dashes and underscores"
 
 CONFIG_BUCKET: Final = "mesh-config"
 STATE_BUCKET: Final = "mesh-state"
@@ -61,6 +52,8 @@ WORK: Final = "mesh.work.>"
 REPLIES: Final = "mesh.reply.>"
 CANCELS: Final = "mesh.cancel.>"
 DEPTHS: Final = "mesh.depth.>"
+DEMANDS: Final = "mesh.demand.*.*"
+DRAINS: Final = "mesh.drain.*.*.*"
 GATEWAY_HEARTBEATS: Final = "mesh.heartbeat.gateway.*"
 WORKER_HEARTBEATS: Final = "mesh.heartbeat.worker.>"
 EVENTS: Final = "mesh.event.>"
@@ -81,19 +74,9 @@ class WorkerAddress(NamedTuple):
     instance: str
 
 
-def is_name(text: str) -> bool:
-    """Tell whether `text` may name an endpoint or a deployment."""
-    return 3 <= len(text) <= 32 and NAME.match(text) is not None
-
-
 def invoke(endpoint: str) -> str:
     """Where a direct producer asks an endpoint and waits for the answer."""
     return f"mesh.invoke.{endpoint}"
-
-
-def is_request_id(text: str) -> bool:
-    """Tell whether `text` may name a queued request."""
-    return REQUEST_ID.fullmatch(text) is not None
 
 
 def enqueue(endpoint: str) -> str:
@@ -192,6 +175,22 @@ def depth(endpoint: str, deployment: str) -> str:
     return f"mesh.depth.{endpoint}.{deployment}"
 
 
+def demand(endpoint: str, deployment: str) -> str:
+    """Where a gateway says that requests wait for no instance, or are refused."""
+    return f"mesh.demand.{endpoint}.{deployment}"
+
+
+def demand_owner(subject: str) -> tuple[str, str]:
+    """Endpoint and deployment that a word on demand is about, from its subject."""
+    endpoint, deployment = subject.rsplit(".", 2)[1:]
+    return endpoint, deployment
+
+
+def drain(address: WorkerAddress) -> str:
+    """Where the scaler asks an instance that it cannot signal to stop."""
+    return f"mesh.drain.{'.'.join(address)}"
+
+
 def cancel(endpoint: str, deployment: str) -> str:
     """Where a gateway tells a deployment's workers to stop a request."""
     return f"mesh.cancel.{endpoint}.{deployment}"
@@ -266,6 +265,17 @@ def deployment_key(endpoint: str, deployment: str) -> str:
 def generation_key(endpoint: str, deployment: str, generation: int) -> str:
     """Key of the immutable record of one generation in the config bucket."""
     return f"generation.{endpoint}.{deployment}.{generation}"
+
+
+def place_key(address: WorkerAddress) -> str:
+    """Key, among the leases, of the place of an instance that is about to be started."""
+    return f"place.{'.'.join(address)}"
+
+
+def place_owner(key: str) -> WorkerAddress | None:
+    """The instance whose place a key among the leases stands for, None if for none."""
+    kind, *owner = key.split(".")
+    return WorkerAddress(*owner) if kind == "place" and len(owner) == 3 else None
 
 
 def sample_key(endpoint: str, deployment: str) -> str:

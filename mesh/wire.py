@@ -154,7 +154,7 @@ class Event(Wire, frozen=True, kw_only=True):
 
     `name` is one of Created, Updated, TrafficChanged, KeyRegenerated, StateChanged, Deleted,
     DeadLetterRetried, DeadLettersPurged; of an instance: Started, Probation, Ready, Unready,
-    Suspect, InitFailed, BackOff, Killing. `at_s` is Unix time.
+    Suspect, InitFailed, BackOff, OutOfMemory, Killing, Joined, Lost. `at_s` is Unix time.
     """
 
     endpoint: str

@@ -37,12 +37,13 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     """How an instance ended that nobody had asked to stop.
 
     `ready_for_s` is how long it had been ready, 0 if never; `boot_failed` says that the model
-    itself cannot start, so that trying again is of no use.
+    itself cannot start, so that trying again is of no use; `no_room` that it is of use for ever.
     """
 
     reason: str
     ready_for_s: float = 0.0
     boot_failed: bool = False
+    no_room: bool = False
 
 
 class Crashes(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +56,7 @@ class Crashes(msgspec.Struct, frozen=True, kw_only=True):
     retry_at_s: float = 0.0
     reason: str = ""
     boot_failed: bool = False
+    no_room: bool = False
 
     def after(
         self, ending: Ending, now_s: float, *, has_served: bool, pace: Pace = DEFAULT_PACE
@@ -69,12 +71,14 @@ class Crashes(msgspec.Struct, frozen=True, kw_only=True):
         """
         due = now_s >= self.retry_at_s
         count = 1 if ending.ready_for_s >= STABLE_S else self.count + due
+        count = min(count, TRIES) if ending.no_room else count
         delay_s = pace.restart_delay_s(count) if has_served else pace.boot_delay_s(count)
         return Crashes(
             count=count,
             retry_at_s=now_s + delay_s if due else self.retry_at_s,
             reason=ending.reason,
             boot_failed=self.boot_failed or ending.boot_failed,
+            no_room=ending.no_room,
         )
 
     @property

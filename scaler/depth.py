@@ -77,6 +77,15 @@ class Depths:
                 log.info("depth.missed %s", exc)
             await asyncio.sleep(max(0.05, PERIOD_S - (self._clock() - began_s)))
 
+    async def look(self, endpoint: str, deployment: str) -> None:
+        """Measure one queue now; harmless if there is none."""
+        if self._registry.deployment(endpoint, deployment) is None:
+            return
+        try:
+            await self._tell(endpoint, deployment)
+        except BusError as exc:
+            log.info("depth.missed %s/%s %s", endpoint, deployment, exc)
+
     async def _tell_all(self) -> None:
         names = [
             (stored.record.spec.endpoint_name, stored.record.spec.name)

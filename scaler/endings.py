@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Final
 
 from mesh.exits import Exit, signal_name
@@ -49,8 +50,11 @@ def ending(ended: Ended, beat: Beat | None, told: str, now_s: float) -> Ending |
 
 def _reason(ended: Ended, told: str) -> str:
     if told:
-        return told[-LONGEST_REASON:]
+        why = f"{ended.why}\n" if ended.why else ""
+        return why + told[-LONGEST_REASON:]
     how = code_text(ended.code)
+    if ended.why and ended.code in (-signal.SIGKILL, None):
+        how = f"{how}, {ended.why}"
     who = f"instance {ended.running.address.instance}: {how}"
     if ended.code in (0, None) or (ended.code or 0) < 0:
         return who

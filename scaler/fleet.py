@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import msgspec
@@ -38,6 +38,7 @@ class Fleet:
 
     def __init__(self) -> None:
         self._beats: dict[WorkerAddress, Beat] = {}
+        self._gone_s: dict[WorkerAddress, float] = {}
         self._connected_at_s = 0.0
         self._startup_s: dict[tuple[str, str], float] = {}
 
@@ -47,6 +48,8 @@ class Fleet:
     def hear(self, said: WorkerHeartbeat, now_s: float) -> bool:
         """Note a heartbeat; tell whether the instance is new or in another state."""
         address = WorkerAddress(said.endpoint, said.deployment, said.instance)
+        if address in self._gone_s:
+            return False  # its last words came after its end
         last = self._beats.get(address)
         same = last is not None and last.said.state == said.state
         ready_at_s = last.ready_at_s if last is not None else None
@@ -69,15 +72,22 @@ class Fleet:
         """The last heartbeat of an instance."""
         return self._beats.get(address)
 
-    def forget(self, address: WorkerAddress) -> None:
-        """Drop an instance that has ended."""
+    def heard(self, now_s: float) -> Iterator[tuple[WorkerAddress, Beat, float]]:
+        """Every instance with its last heartbeat, and for how long it has been silent since."""
+        for address, beat in self._beats.items():
+            yield address, beat, now_s - self._heard_s(beat)
+
+    def forget(self, address: WorkerAddress, now_s: float) -> None:
+        """Drop an instance that has ended, whatever is still heard of it."""
         self._beats.pop(address, None)
+        self._gone_s[address] = now_s
 
     def expire(self, now_s: float) -> None:
         """Drop who has been silent for a minute."""
         for address, beat in list(self._beats.items()):
             if now_s - self._heard_s(beat) > FORGET_S:
                 del self._beats[address]
+        self._gone_s = {one: at_s for one, at_s in self._gone_s.items() if now_s - at_s < FORGET_S}
 
     def fresh(self, endpoint: str, deployment: str, now_s: float) -> list[WorkerHeartbeat]:
         """The instances of a deployment that spoke within 3 s."""

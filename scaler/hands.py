@@ -9,16 +9,20 @@ import asyncio
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from typing import NamedTuple
 
 from mesh import subjects
 from mesh.errors import MeshError
 from mesh.events import Events
+from mesh.spec.deployment import DeploymentSpec
 from mesh.subjects import WorkerAddress
 from mesh.tasks import end
+from scaler.foreign import Foreign
 from scaler.gateways import Gateways
-from scaler.launchers import Launcher, LaunchError
+from scaler.launchers import NOTHING, Launcher, LaunchError, Need, NoRoomError
 from scaler.memory import Memory
+from scaler.places import Places
 from scaler.registry import Registry
 from scaler.removal import Removals
 from scaler.situation import Action, Collect, Drain, Kill, Launch, Remove, Replace, TakeTraffic
@@ -30,32 +34,49 @@ log = logging.getLogger("scaler.hands")
 Step = Coroutine[None, None, None]
 
 
-class Hands:
-    """Does what plans say."""
+class Tools(NamedTuple):
+    """What plans are carried out with; `leads` tells whether this scaler may act now."""
 
-    def __init__(
-        self,
-        launcher: Launcher,
-        memory: Memory,
-        registry: Registry,
-        gateways: Gateways,
-        removals: Removals,
-        events: Events,
-    ) -> None:
-        self._launcher = launcher
-        self._memory = memory
-        self._registry = registry
-        self._gateways = gateways
-        self._removals = removals
-        self._events = events
+    launcher: Launcher
+    foreign: Foreign
+    places: Places
+    memory: Memory
+    registry: Registry
+    gateways: Gateways
+    removals: Removals
+    events: Events
+    leads: Callable[[], bool]
+
+
+class Hands:
+    """Does what plans say, as long as it may.
+
+    `need` tells what an instance of a deployment is given.
+    """
+
+    def __init__(self, tools: Tools) -> None:
+        self._launcher = tools.launcher
+        self._foreign = tools.foreign
+        self._places = tools.places
+        self._memory = tools.memory
+        self._registry = tools.registry
+        self._gateways = tools.gateways
+        self._removals = tools.removals
+        self._events = tools.events
+        self._leads = tools.leads
         self._steps: dict[tuple[str, str, str], asyncio.Task[None]] = {}
+        self.need: Callable[[DeploymentSpec], Need] = lambda _: NOTHING
         self.starts: Counter[Address] = Counter()
 
     def __repr__(self) -> str:
         return f"<Hands steps={len(self._steps)} starts={self.starts.total()}>"
 
     async def act(self, address: Address, action: Action) -> None:
-        """Carry out one action for a deployment."""
+        """Carry out one action for a deployment, unless another scaler leads by now."""
+        if self._leads():
+            await self._do(address, action)
+
+    async def _do(self, address: Address, action: Action) -> None:
         match action:
             case Launch(generation, reason):
                 await self._launch(address, generation, reason)
@@ -81,6 +102,7 @@ class Hands:
             if running.address == address and running.draining_since_s is None:
                 self._launcher.drain(address)
                 await self._tell("Killing", address, running.generation, f"draining: {reason}")
+        await self._foreign.drain(address, reason)
 
     def remove_endpoint(self, endpoint: str) -> None:
         """Go on with the deletion of an endpoint."""
@@ -93,11 +115,16 @@ class Hands:
     async def _launch(self, address: Address, generation: int, reason: str) -> None:
         instance = WorkerAddress(*address, f"g{generation}-{secrets.token_hex(4)}")
         record = self._registry.generation(*address, generation)
-        device = record.spec.mesh.device if record is not None else "cpu"
+        need = self.need(record.spec) if record is not None else NOTHING
+        await self._places.take(instance, generation)
+        if not self._leads():
+            log.warning("hands.deposed instance=%s is not started", instance.instance)
+            return
         try:
-            self._launcher.launch(instance, generation, device)
+            self._launcher.launch(instance, generation, need)
         except LaunchError as exc:
-            await self._memory.note_failed_launch(instance, generation, str(exc))
+            no_room = isinstance(exc, NoRoomError)
+            await self._memory.note_failed_launch(instance, generation, str(exc), no_room=no_room)
             return
         self.starts[address] += 1
         await self._tell("Started", instance, generation, reason)

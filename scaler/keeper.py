@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from mesh import subjects
@@ -18,15 +18,17 @@ from mesh.bus import Bus
 from mesh.errors import MeshError
 from mesh.events import Events
 from mesh.records import DeploymentRecord
-from mesh.spec.options import Device
 from mesh.spec.scale import ScaleSettings
 from mesh.subjects import WorkerAddress
 from mesh.tasks import wait_for
-from scaler.hands import Hands
+from scaler.capacity import Capacity
+from scaler.foreign import Expected, Foreign
+from scaler.hands import Hands, Tools
 from scaler.launchers import Launcher
 from scaler.memory import Memory
 from scaler.observe import Observer
 from scaler.outcomes import Outcomes
+from scaler.places import Places
 from scaler.queues import measure
 from scaler.reconcile import decide
 from scaler.registry import Registry, Stored
@@ -46,8 +48,9 @@ Instances = tuple[Instance, ...]
 class Parts:
     """What the keeper works with.
 
-    `leads` tells whether this scaler may act now, `lacks` why a device cannot be had;
-    `refuse_scaling` refuses settings that it could not act on, `query_failures` counts by query.
+    `leads` tells whether this scaler may act now, `capacity` what instances may have, `expected`
+    which instances an earlier leader was about to start; `refuse_scaling` refuses settings that it
+    could not act on, `query_failures` counts by query.
     """
 
     def __init__(
@@ -62,9 +65,10 @@ class Parts:
         self.scaling = Scaling(bus, registry, states, observer)
         self.removals = Removals(bus, registry, states, observer.gateways, self.events)
         self.leads: Callable[[], bool] = lambda: bus.is_connected
-        self.lacks: Callable[[Device], str] = lambda _: ""
         self.query_failures: Callable[[DeploymentRecord], dict[str, int]] = lambda _: {}
         self.refuse_scaling: Callable[[ScaleSettings | None], None] = lambda _: None
+        self.capacity: Capacity
+        self.expected: Mapping[WorkerAddress, Expected] = {}
 
     def __repr__(self) -> str:
         return f"<Parts {self.registry!r} {self.observer!r}>"
@@ -80,14 +84,22 @@ class Keeper:
         self._clock = asyncio.get_running_loop().time
         self._news = asyncio.Event()
         self.outcomes = Outcomes()
+        self._places = Places(parts.bus)
+        self.foreign = Foreign(parts.bus, parts.observer.fleet, parts.expected)
         self.hands = Hands(
-            launcher,
-            parts.memory,
-            parts.registry,
-            parts.observer.gateways,
-            parts.removals,
-            parts.events,
+            Tools(
+                launcher,
+                self.foreign,
+                self._places,
+                parts.memory,
+                parts.registry,
+                parts.observer.gateways,
+                parts.removals,
+                parts.events,
+                parts.leads,
+            )
         )
+        self.hands.need = parts.capacity.need
         parts.memory.on_news(self.poke)
         parts.registry.on_change(self.poke)
         parts.scaling.on_news(self.poke)
@@ -100,7 +112,8 @@ class Keeper:
         self._news.set()
 
     async def run(self) -> None:
-        """Keep for ever."""
+        """Keep for ever, from when everybody who lives has had the time to speak."""
+        await self._parts.observer.gateways.settled()
         while True:
             self._news.clear()
             again_s = await self._round() if self._parts.leads() else TICK_S
@@ -109,10 +122,12 @@ class Keeper:
     async def _round(self) -> float:
         """Look at every deployment once; return in how many seconds to look again."""
         self._parts.observer.expire()
-        instances = self._instances()
+        instances = await self._instances()
         again_s = TICK_S
         seen: set[Address] = set()
         for stored in self._parts.registry.deployments():
+            if not self._parts.leads():
+                return TICK_S
             address = stored.record.spec.endpoint_name, stored.record.spec.name
             seen.add(address)
             try:
@@ -129,13 +144,14 @@ class Keeper:
                 self.hands.remove_endpoint(endpoint.record.spec.name)
         return again_s
 
-    def _instances(self) -> dict[Address, Instances]:
-        """All processes by deployment, those included whose end is not understood yet."""
+    async def _instances(self) -> dict[Address, Instances]:
+        """All instances by deployment, those included whose end is not understood yet."""
         fleet, now_s = self._parts.observer.fleet, self._clock()
+        own = {one.address: fleet.instance(one, now_s) for one in self._launcher.running()}
+        own |= dict(self._parts.memory.ending())
+        await self._places.give_back(own, fleet)
         found: defaultdict[Address, list[Instance]] = defaultdict(list)
-        for running in self._launcher.running():
-            found[running.address[:2]].append(fleet.instance(running, now_s))
-        for address, instance in self._parts.memory.ending():
+        for address, instance in [*own.items(), *await self.foreign.look(own)]:
             found[address[:2]].append(instance)
         return {address: tuple(instances) for address, instances in found.items()}
 

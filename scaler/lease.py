@@ -6,10 +6,10 @@ Ring: adapter. Source: the project's measurements of leases on JetStream key-val
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import logging
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -42,7 +42,8 @@ class Lease:
         self._ttl_s = ttl_s
         self._revision = 0
         self._valid_until_s = 0.0
-        self._clock = clock or asyncio.get_running_loop().time
+        # Not the loop's: that stands still while a callback runs, and while the process is stopped.
+        self._clock = clock or time.monotonic
 
     def __repr__(self) -> str:
         return f"<Lease {self._subject} held={self.is_held}>"

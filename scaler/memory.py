@@ -73,9 +73,23 @@ class Memory:
         self._steps.add(task)
         task.add_done_callback(self._steps.discard)
 
-    async def note_failed_launch(self, address: WorkerAddress, generation: int, why: str) -> None:
+    def note_out_of_memory(self, running: Running) -> None:
+        """Tell that a process of an instance was killed for its memory."""
+        endpoint, name, instance = running.address
+        telling = self._events.tell(
+            *("OutOfMemory", endpoint, name, running.trouble),
+            generation=running.generation,
+            instance=instance,
+        )
+        task = asyncio.create_task(telling)
+        self._steps.add(task)
+        task.add_done_callback(self._steps.discard)
+
+    async def note_failed_launch(
+        self, address: WorkerAddress, generation: int, why: str, *, no_room: bool = False
+    ) -> None:
         """Count a process that could not even be started as a crash."""
-        await self._add(address, generation, Ending(reason=why))
+        await self._add(address, generation, Ending(reason=why, no_room=no_room))
 
     async def note_suspect(self, address: WorkerAddress, generation: int, why: str) -> None:
         """Count an instance that has stopped pulling by itself as a crash, once."""
@@ -105,7 +119,7 @@ class Memory:
         lesson = ending(ended, beat, told, self._clock())
         if lesson is not None:
             await self._add(address, ended.running.generation, lesson)
-        self._observer.fleet.forget(address)
+        self._observer.fleet.forget(address, self._clock())
         del self._ending[address]
         for callback in self._on_news:
             callback()

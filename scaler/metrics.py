@@ -19,8 +19,9 @@ LABELS: Final = ("endpoint", "deployment")
 class DeploymentPicture(msgspec.Struct, frozen=True, kw_only=True):
     """A deployment in numbers. `instances` by state; CPU in percent of one core, of all of them.
 
-    `wanted` instances are between `least` and `most`. `queries`: the values it scales by;
-    `forecast_per_s`: requests a second that are expected, None if nothing is.
+    `wanted` instances are between `least` and `most`, and cost `price_per_hour` together; `foreign`
+    ones are not this scaler's own. `queries`: the values it scales by; `forecast_per_s`: requests a
+    second that are expected, None if nothing is.
     """
 
     endpoint: str
@@ -34,13 +35,15 @@ class DeploymentPicture(msgspec.Struct, frozen=True, kw_only=True):
     memory_bytes: int
     starts: int
     crashes: int
+    price_per_hour: float
+    foreign: int = 0
     queries: Mapping[str, float] = {}
     query_failures: Mapping[str, int] = {}
     forecast_per_s: float | None = None
 
 
 class Picture(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything the metrics tell."""
+    """Everything the metrics tell. `leads_since_s` is Unix time, 0 while it does not."""
 
     deployments: tuple[DeploymentPicture, ...] = ()
     gateways: int = 0
@@ -48,6 +51,9 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
     scale_changes: Mapping[tuple[str, str, str], int] = {}
     rollouts: Mapping[tuple[str, str, str], int] = {}
     leading: bool = False
+    leads_since_s: float = 0.0
+    spares: int = 0
+    spare_starts: int = 0
 
 
 class ScalerCollector(Collector):
@@ -76,6 +82,11 @@ class ScalerCollector(Collector):
                 "Resident memory of all instances",
                 [d.memory_bytes for d in _all(picture)],
             ),
+            (
+                "mesh_deployment_price_per_hour",
+                "What the instances asked for cost an hour, by their type",
+                [d.price_per_hour for d in _all(picture)],
+            ),
         ):
             family = GaugeMetricFamily(name, text, labels=LABELS)
             yield _per_deployment(family, picture, values)
@@ -86,7 +97,8 @@ class ScalerCollector(Collector):
             counter = CounterMetricFamily(name, text, labels=LABELS)
             yield _per_deployment(counter, picture, values)
         yield GaugeMetricFamily("mesh_gateways", "Gateways that live", picture.gateways)
-        yield GaugeMetricFamily("mesh_scaler_leading", "1 while this one leads", picture.leading)
+        yield _foreign(picture)
+        yield from _leader(picture)
         yield _scale_changes(picture)
         yield from _sources(picture)
         yield _rollouts(picture)
@@ -111,6 +123,28 @@ def _per_deployment(
     for deployment, value in zip(picture.deployments, values, strict=True):
         family.add_metric([deployment.endpoint, deployment.deployment], value)
     return family
+
+
+def _foreign(picture: Picture) -> Metric:
+    text = "Instances started by hand, or by a scaler elsewhere"
+    family = GaugeMetricFamily("mesh_instances_foreign", text, labels=LABELS)
+    return _per_deployment(family, picture, [d.foreign for d in _all(picture)])
+
+
+def _leader(picture: Picture) -> Iterable[Metric]:
+    """What there is once per scaler."""
+    yield GaugeMetricFamily("mesh_scaler_leading", "1 while this one leads", picture.leading)
+    yield GaugeMetricFamily(
+        "mesh_scaler_leading_since_seconds",
+        "Unix time since when this one leads, 0 while it does not",
+        picture.leads_since_s,
+    )
+    yield GaugeMetricFamily(
+        "mesh_spares", "Worker programs that wait to become instances", picture.spares
+    )
+    yield CounterMetricFamily(
+        "mesh_spare_starts", "Instances started from a spare", picture.spare_starts
+    )
 
 
 def _depths(picture: Picture) -> Metric:

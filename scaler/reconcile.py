@@ -115,6 +115,8 @@ def _failure(seen: Situation, own: list[Instance]) -> str:
 def _trouble(seen: Situation, own: list[Instance]) -> str:
     """Why fewer are ready than wanted, if something is wrong."""
     crashes = memory(seen, seen.record.generation)
+    if crashes.no_room:
+        return crashes.reason
     if crashes.count:
         return f"{crashes.reason} (crash {crashes.count} in a row)"
     return next((_complaint(i) for i in own if i.phase in ("unready", "suspect")), "")

@@ -182,10 +182,11 @@ def _is_useful(instance: Instance, aim: Aim) -> bool:
     return instance.phase == "ready" or instance.generation == aim.fallback
 
 
-def _worth(instance: Instance, aim: Aim) -> tuple[int, bool, int, str]:
+def _worth(instance: Instance, aim: Aim) -> tuple[int, bool, int, bool, str]:
     """Sort key: what costs least to lose comes first; the name only makes it repeatable."""
     lasts = instance.generation in (aim.generation, aim.fallback)
-    return WORTH.get(instance.phase, 0), lasts, instance.in_flight, instance.instance
+    worth, busy = WORTH.get(instance.phase, 0), instance.in_flight
+    return worth, lasts, busy, instance.by_hand, instance.instance
 
 
 def _names(instances: Instances) -> list[str]:

@@ -60,7 +60,7 @@ class _Track:
 
 
 class Scaling:
-    """Decides for every deployment that scales by itself."""
+    """Decides for every deployment that scales by itself; `limit` caps it by what may be had."""
 
     def __init__(self, bus: Bus, registry: Registry, states: States, observer: Observer) -> None:
         self._bus = bus
@@ -74,6 +74,7 @@ class Scaling:
         self._sources: list[Source] = []
         self.remembered_s: Callable[[DeploymentRecord], float | None] = lambda _: None
         self.changes: Counter[tuple[str, str, str]] = Counter()
+        self.limit: Callable[[DeploymentRecord, Decision], Decision] = lambda _, wish: wish
 
     def __repr__(self) -> str:
         return f"<Scaling deployments={len(self._tracks)} due={len(self._due)}>"
@@ -121,6 +122,7 @@ class Scaling:
         track = self._track(address, scale)
         seen = track.seen = self._observe(stored.record, state, track, measured)
         decision = track.autoscaler.decide(seen, self._clock())
+        decision = self.limit(stored.record, decision)
         if decision.count == seen.current:
             self._due.pop(address, None)
             return

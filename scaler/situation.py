@@ -19,7 +19,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
 
     `silent`: it runs but its heartbeat is overdue. `ending`: it has exited and the reason is not
     known yet, so its place is not free. `for_s`: seconds in this phase. `reason`: why it says it
-    is in it.
+    is in it. `by_hand`: a person started it.
     """
 
     instance: str
@@ -28,6 +28,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     in_flight: int = 0
     for_s: float = 0.0
     reason: str = ""
+    by_hand: bool = False
 
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True):

@@ -99,6 +99,7 @@ class Heart:
             gpu=self._gpu(),
             memory_limit_bytes=memory_limit_bytes(),
             failed=self._tally.failed,
+            by_hand=self._instance.by_hand,
         )
 
     def _usage(self) -> tuple[float, int]:

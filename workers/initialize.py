@@ -19,8 +19,9 @@ from mesh.errors import BootError, NotFoundError
 from mesh.records import Artifact, DeploymentRecord
 from mesh.settings import Settings
 from mesh.spec.deployment import DeploymentSpec
-from mesh.subjects import CONFIG_BUCKET, WorkerAddress
-from workers.instance import Instance
+from mesh.subjects import CONFIG_BUCKET
+from workers.byhand import generation_to_serve
+from workers.instance import Assignment, Instance
 from workers.launch import NO_BYTECODE, RunnerConfig, Tensors
 from workers.probe import probes_of
 from workers.probed import ProbedRuntime
@@ -30,18 +31,23 @@ from workers.scripts import ScriptRuntime
 from workers.warmup import WarmRuntime, Warmup, given, recorded
 
 
-async def load_instance(bus: Bus, address: WorkerAddress, generation: int) -> Instance:
+async def load_instance(bus: Bus, assigned: Assignment) -> Instance:
     """Read the record of the generation this worker shall be an instance of.
 
     Raises:
         NotFoundError: the generation has been deleted.
+        SpecError: a person named a deployment that does not exist.
     """
+    address, generation, by_hand = assigned
+    if generation is None:
+        generation = await generation_to_serve(bus, address.endpoint, address.deployment)
     bucket = await Bucket.open(bus, CONFIG_BUCKET)
     key = subjects.generation_key(address.endpoint, address.deployment, generation)
     entry = await bucket.get(key)
     if entry is None or entry.value is None:
         raise NotFoundError(f"no record of {key}")
-    return Instance(bus, address, msgspec.json.decode(entry.value, type=DeploymentRecord))
+    record = msgspec.json.decode(entry.value, type=DeploymentRecord)
+    return Instance(bus, address, record, by_hand)
 
 
 async def prepare(instance: Instance, settings: Settings, say: Say) -> Runtime:

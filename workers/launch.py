@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from mesh.errors import BootError
-from mesh.process import die_with_parent
+from mesh.process import THREADS, die_with_parent
 from mesh.spec.options import Device
 from workers.runner.cell import CELL_BYTES, Cell
 
@@ -43,7 +43,7 @@ INHERITED: Final = frozenset(
         "HTTP_PROXY",
         "HTTPS_PROXY",
         "NO_PROXY",
-        "OMP_NUM_THREADS",
+        *THREADS,
     }
 )
 INHERITED_PREFIXES: Final = ("LC_", "CUDA_", "NVIDIA_")

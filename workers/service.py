@@ -22,7 +22,7 @@ from mesh.exits import Exit
 from mesh.gpus import VISIBLE
 from mesh.metrics import MetricsServer, new_registry
 from mesh.settings import Settings
-from mesh.subjects import ATTEMPTS_BUCKET, WorkerAddress
+from mesh.subjects import ATTEMPTS_BUCKET
 from mesh.tasks import end, first_of
 from mesh.wire import Cancel
 from workers.attempts import Attempts
@@ -30,9 +30,10 @@ from workers.beat import Heart
 from workers.bodies import Bodies
 from workers.consume import Consumer
 from workers.devices import DeviceWatch
+from workers.draining import heed
 from workers.exchange import Callbacks
 from workers.initialize import load_instance, prepare
-from workers.instance import Instance
+from workers.instance import Assignment, Instance
 from workers.logs import LogShipper
 from workers.metrics import WorkerCollector
 from workers.outbox import Outbox
@@ -62,8 +63,8 @@ class Worker:
         bodies = Bodies(self._bus, settings.worker.max_answer_bytes, settings.gateway.result_ttl_s)
         self._consumer = Consumer(instance, self._outbox, attempts, self._clock, bodies)
         self._device: DeviceWatch | None = None
-        if instance.record.spec.mesh.device == "cuda":
-            self._device = DeviceWatch(os.environ.get(VISIBLE, ""))
+        if gpu := os.environ.get(VISIBLE, "").partition(",")[0]:
+            self._device = DeviceWatch(gpu)
         self._heart = Heart(
             instance,
             desk=self._consumer.desk,
@@ -230,18 +231,19 @@ class Worker:
         )
 
 
-async def run_worker(
-    settings: Settings, address: WorkerAddress, generation: int, stop: asyncio.Event
-) -> int:
-    """Connect and live as this instance.
+async def run_worker(settings: Settings, assigned: Assignment, stop: asyncio.Event) -> int:
+    """Connect and live as the instance that was assigned.
 
     Raises:
         BusError: the broker cannot be reached.
+        SpecError: a person named a deployment that does not exist.
         NotFoundError: the deployment has no such generation any more.
     """
+    address = assigned.address
     bus: Bus = await lifecycle.connect(settings, "worker", f"worker {'.'.join(address)}")
     try:
-        instance = await load_instance(bus, address, generation)
+        await heed(bus, assigned, stop)
+        instance = await load_instance(bus, assigned)
         attempts = Attempts(await Bucket.open(bus, ATTEMPTS_BUCKET), instance.stream)
         return await Worker(settings, instance, attempts).serve(stop)
     finally:

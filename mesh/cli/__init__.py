@@ -33,6 +33,9 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "mesh.cli.deadletter:deadletter",
         "See the requests that were given up, send them again, remove them.",
     ),
+    "worker": ("mesh.cli.worker:worker", "Serve a deployment from this machine, by hand."),
+    "instance-type": ("mesh.cli.capacity:instance_type", "See what instance_type may name."),
+    "quota": ("mesh.cli.capacity:quota", "See how many cores deployments may use."),
     "nats": (
         "mesh.cli.nats:nats",
         "What other NATS clients, or a server of your own, need; users for producers.",

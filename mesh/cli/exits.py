@@ -10,6 +10,7 @@ from mesh.errors import (
     DeadlineExceededError,
     MeshError,
     NotFoundError,
+    OutOfQuotaError,
     RequestError,
     SpecError,
 )
@@ -22,6 +23,7 @@ NOT_FOUND: Final = 4
 CONFLICT: Final = 5
 DEPLOYMENT_FAILED: Final = 6
 STILL_GOING: Final = 7
+OUT_OF_QUOTA: Final = 8
 INTERRUPTED: Final = 130
 
 MEANINGS: Final[dict[int, str]] = {
@@ -33,6 +35,7 @@ MEANINGS: Final[dict[int, str]] = {
     CONFLICT: "it exists already, was changed meanwhile, has ended, has traffic, or scales by load",
     DEPLOYMENT_FAILED: "the deployment ended as Failed",
     STILL_GOING: "--timeout has passed; the operation goes on",
+    OUT_OF_QUOTA: "there is no quota for the instances that were asked for",
     INTERRUPTED: "interrupted with Ctrl-C; what was begun goes on",
 }
 
@@ -47,6 +50,7 @@ CODES: Final[dict[type[MeshError], int]] = {
     SpecError: USAGE,
     NotFoundError: NOT_FOUND,
     ConflictError: CONFLICT,
+    OutOfQuotaError: OUT_OF_QUOTA,
     RequestError: USAGE,
     BusError: UNREACHABLE,
     DeploymentFailedError: DEPLOYMENT_FAILED,

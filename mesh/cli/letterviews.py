@@ -9,7 +9,8 @@ from rich.table import Table
 
 from mesh.api import LetterRetried, LetterView
 from mesh.cli.output import new_table
-from mesh.cli.views import fields, size_text, time_text
+from mesh.cli.views import fields, time_text
+from mesh.figures import size_text
 from mesh.reason import headline
 
 WIDTH: Final = 100

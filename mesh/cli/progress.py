@@ -10,7 +10,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Column
 
 from mesh.cli.output import console
-from mesh.cli.views import size_text
+from mesh.figures import size_text
 
 
 class Waiting:

@@ -8,7 +8,8 @@ from rich.table import Table
 
 from mesh.cli.letterviews import age_text
 from mesh.cli.output import new_table
-from mesh.cli.views import fields, size_text, time_text
+from mesh.cli.views import fields, time_text
+from mesh.figures import size_text
 from mesh.request_api import RequestRetried, RequestView
 
 

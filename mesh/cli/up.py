@@ -178,6 +178,8 @@ def _status_page(found: MeshStatus) -> RenderableType:
         parts += [table, ""]
         if found.discovery_url:
             parts += [f"Prometheus finds all of it at {found.discovery_url}", ""]
+    if found.mesh is not None and found.mesh.limits:
+        parts += [f"Instances are held to their type by: {found.mesh.limits}", ""]
     if found.mesh is None:
         parts.append("the management service does not answer")
     elif not found.mesh.endpoints:

@@ -13,7 +13,7 @@ from rich.text import Text
 from mesh.api import DeploymentView, EndpointView, InstanceView, ScalingView
 from mesh.cli.output import new_table
 from mesh.cli.signalviews import signals_text
-from mesh.figures import GpuFigures
+from mesh.figures import GpuFigures, size_text
 from mesh.reason import headline
 from mesh.records import Artifact
 
@@ -98,6 +98,8 @@ def deployment_details(view: DeploymentView) -> RenderableType:
             ("Profile", view.scaling.profile if view.scaling else ""),
             ("Signals", signals_text(view.scaling.seen) if view.scaling else ""),
             ("Not known", "\n".join(view.scaling.notes) if view.scaling else ""),
+            ("Each instance", view.limits),
+            ("Price", price_text(view.price_per_hour)),
             ("Traffic", f"{view.traffic}%"),
             ("Mirror traffic", f"{view.mirror_traffic}%" if view.mirror_traffic else ""),
             ("Queue", _pairs(view.queue)),
@@ -107,7 +109,10 @@ def deployment_details(view: DeploymentView) -> RenderableType:
             ("Modified", time_text(view.modified_at_s)),
         ]
     )
-    return Group(table, "", instance_list(view.instances)) if view.instances else table
+    if not view.instances:
+        return table
+    troubles = [f"{one.instance}: {headline(one.reason)}" for one in view.instances if one.reason]
+    return Group(table, "", instance_list(view.instances), *(["", *troubles] if troubles else []))
 
 
 def instance_list(views: Iterable[InstanceView]) -> Table:
@@ -139,6 +144,11 @@ def scaling_text(scaling: ScalingView | None) -> str:
     text = f"{scaling.min_instances} to {scaling.max_instances} instances"
     reason = "autoscaling is paused" if scaling.paused else scaling.reason
     return f"{text}: {reason}" if reason else text
+
+
+def price_text(price_per_hour: float | None) -> str:
+    """What the instances cost; empty if nobody knows."""
+    return "" if price_per_hour is None else f"{price_per_hour:.4g} per hour"
 
 
 def gpu_text(gpu: GpuFigures | None) -> str:
@@ -227,15 +237,6 @@ def artifact_text(artifact: Artifact | None) -> str:
     digest = artifact.digest.rpartition(":")[2][:SHORT_DIGEST]
     files = "1 file" if artifact.files == 1 else f"{artifact.files} files"
     return f"{artifact.entry} {digest} ({files}, {size_text(artifact.size_bytes)})".lstrip()
-
-
-def size_text(size_bytes: float) -> str:
-    """A size in the largest unit that leaves a digit before the point."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size_bytes < 1024:
-            return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
-        size_bytes /= 1024
-    return f"{size_bytes:.1f} TiB"
 
 
 def time_text(at_s: float) -> str:

@@ -72,12 +72,13 @@ def permissions(role: Role) -> Permissions:
             ]
             return _limited(_gateway_publishes(), hears) | {"allow_responses": INVOKED}
         case "worker":
-            return _limited(_worker_publishes(), [subjects.CANCELS, subjects.DEPTHS, own_inbox])
+            return _limited(_worker_publishes(), _worker_hears(own_inbox))
         case "scaler":
             hears = [
                 subjects.CALLS,
                 subjects.GATEWAY_HEARTBEATS,
                 subjects.WORKER_HEARTBEATS,
+                subjects.DEMANDS,
                 own_inbox,
             ]
             return _limited(_scaler_publishes(), hears) | {"allow_responses": ANSWERS}
@@ -146,6 +147,7 @@ def _gateway_publishes() -> list[str]:
     return [
         subjects.WORK,
         subjects.GATEWAY_HEARTBEATS,
+        subjects.DEMANDS,
         subjects.CANCELS,
         subjects.TRAFFIC,
         subjects.RESULTS,
@@ -196,12 +198,17 @@ def _worker_publishes() -> list[str]:
     ]
 
 
+def _worker_hears(own_inbox: str) -> list[str]:
+    return [subjects.CANCELS, subjects.DRAINS, subjects.DEPTHS, own_inbox]
+
+
 def _scaler_publishes() -> list[str]:
     return [
         subjects.EVENTS,
         subjects.DEPTHS,
         subjects.SCALES,
         subjects.LOADS,
+        subjects.DRAINS,
         # What a deleted deployment leaves is enqueued anew.
         subjects.ENQUEUES,
         subjects.JOBS,

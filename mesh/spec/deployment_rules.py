@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from mesh.gpus import VISIBLE
+from mesh.names import NAME_RULE, is_name
 from mesh.spec.check import range_text
 from mesh.spec.deployment import MAX_WORKERS, WORKER_COUNT, DeploymentSpec, is_worker_count
 from mesh.spec.profile_rules import profile_violations
@@ -25,7 +26,6 @@ from mesh.spec.schedule_rules import schedule_violations
 from mesh.spec.triton_rules import triton_violations
 from mesh.spec.violation import MISSING, Violation
 from mesh.spec.warmup import warmup_violations
-from mesh.subjects import NAME_RULE, is_name
 
 LONGEST_TIMEOUT_MS: Final = {"managed": 180_000, "kubernetes": 300_000}
 MAX_MANAGED_INSTANCES: Final = 50

@@ -70,7 +70,7 @@ DEPLOYMENT: Final[dict[str, Support]] = {
     "code_configuration": ENFORCED,
     "environment_variables": ENFORCED,
     "environment": INTERPRETER,
-    "instance_type": Support("accepted", "instances get what the host has"),
+    "instance_type": Support("enforced", "see instance-types.md"),
     "instance_count": ENFORCED,
     "app_insights_enabled": ACCEPTED,
     "scale_settings": Support("enforced", "see autoscaling.md"),
@@ -86,7 +86,7 @@ DEPLOYMENT: Final[dict[str, Support]] = {
     "egress_public_network_access": ACCEPTED,
     "package_model": ACCEPTED,
     "private_network_connection": ACCEPTED,
-    "resources": ACCEPTED,
+    "resources": Support("enforced", "they win over those of the type; see instance-types.md"),
     "mesh": ENFORCED,
 }
 

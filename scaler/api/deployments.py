@@ -50,27 +50,29 @@ async def create(desk: Desk, put: DeploymentPut) -> DeploymentView:
     """Make a deployment: its queue, its first generation, then its record."""
     spec = put.spec
     raise_violations(deployment_violations(spec))
-    _refuse_device(desk, spec)
+    desk.capacity.refuse(spec)
     desk.refuse_scaling(spec.autoscale)
-    async with desk.registry.lock(spec.endpoint_name):
+    now_s = time.time()
+    record = DeploymentRecord(
+        spec=spec,
+        generation=1,
+        code=put.code,
+        model=put.model,
+        created_at_s=now_s,
+        modified_at_s=now_s,
+        all_traffic=put.all_traffic,
+        change="created",
+    )
+    async with desk.registry.lock(spec.endpoint_name), desk.capacity.guard():
         _refuse_creation(desk, spec)
+        desk.capacity.require_quota(record)
         await _ensure_queue(desk, spec)
-        now_s = time.time()
-        record = DeploymentRecord(
-            spec=spec,
-            generation=1,
-            code=put.code,
-            model=put.model,
-            created_at_s=now_s,
-            modified_at_s=now_s,
-            all_traffic=put.all_traffic,
-            change="created",
-        )
         await _write_generation(desk, record)
         key = subjects.deployment_key(spec.endpoint_name, spec.name)
         revision = await desk.registry.write(key, record)
     await desk.events.tell("Created", spec.endpoint_name, spec.name, generation=1)
     warnings = await unconfirmed(desk.observer.gateways, revision)
+    warnings += desk.capacity.warnings(spec)
     return deployment_view(desk, Stored(record, revision), warnings)
 
 
@@ -91,7 +93,7 @@ async def change(
     """
     old, spec = stored.record, put.spec
     raise_violations(deployment_violations(spec))
-    _refuse_device(desk, spec)
+    desk.capacity.refuse(spec)
     desk.refuse_scaling(spec.autoscale)
     _refuse_changes(old.spec, spec)
     state = desk.states.get(spec.endpoint_name, spec.name)
@@ -107,15 +109,17 @@ async def change(
         paused_count=old.paused_count if spec.autoscale is not None else None,
         change=old.change if keep else _change_text(old, put, note),
     )
-    if not keep:
-        await _ensure_queue(desk, spec)
-        await _write_generation(desk, record)
-    return await _write(desk, stored, record)
+    async with desk.capacity.guard():
+        desk.capacity.require_quota(record)
+        if not keep:
+            await _ensure_queue(desk, spec)
+            await _write_generation(desk, record)
+        return await _write(desk, stored, record)
 
 
 async def scale(desk: Desk, request: Scale) -> DeploymentView:
     """Change the number of instances; the generation stays."""
-    async with desk.registry.lock(request.endpoint):
+    async with desk.registry.lock(request.endpoint), desk.capacity.guard():
         stored = require_deployment(desk.registry, request.endpoint, request.name)
         if request.instance_count < 1:
             raise SpecError(f"instance_count: {request.instance_count}: must be at least 1")
@@ -126,6 +130,7 @@ async def scale(desk: Desk, request: Scale) -> DeploymentView:
         record = replace(old, spec=spec, modified_at_s=time.time())
         if old.is_paused:
             record = replace(record, spec=old.spec, paused_count=request.instance_count)
+        desk.capacity.require_quota(record)
         return await _write(desk, stored, record)
 
 
@@ -162,7 +167,8 @@ async def _write(
     before, after = stored.record.spec.instance_count, record.spec.instance_count
     text = f"instances {before} -> {after}" if before != after else ""
     await desk.events.tell("Updated", endpoint, name, text, generation=record.generation)
-    return deployment_view(desk, Stored(record, revision))
+    warnings = desk.capacity.warnings(record.spec)
+    return deployment_view(desk, Stored(record, revision), warnings)
 
 
 async def _write_generation(desk: Desk, record: DeploymentRecord) -> None:
@@ -191,11 +197,6 @@ def _refuse_autoscaled(record: DeploymentRecord) -> None:
             "update scale_settings.min_instances and max_instances instead, or pause that first "
             "(mesh scale pause)"
         )
-
-
-def _refuse_device(desk: Desk, spec: DeploymentSpec) -> None:
-    if reason := desk.lacks(spec.mesh.device):
-        raise SpecError(reason)
 
 
 def _refuse_creation(desk: Desk, spec: DeploymentSpec) -> None:

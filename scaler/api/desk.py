@@ -27,9 +27,9 @@ class Desk:
         self.events: Events = parts.events
         self.removals: Removals = parts.removals
         self.leads = parts.leads
-        self.lacks = parts.lacks
         self.refuse_scaling = parts.refuse_scaling
         self.scaling: Scaling = parts.scaling
+        self.capacity = parts.capacity
         self.depths = depths
         self.keys = keys
         self.clock = asyncio.get_running_loop().time

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -67,7 +68,7 @@ def deployment_view(
         traffic=owner.record.spec.live.get(name, 0) if owner else 0,
         mirror_traffic=owner.record.spec.mirror.get(name, 0) if owner else 0,
         queue=desk.depths.lanes(endpoint, name),
-        instances=sorted(map(_instance_view, beats), key=lambda view: view.instance),
+        instances=_instance_views(desk, beats),
         spec=_plain(spec),
         revision=stored.revision,
         code=record.code,
@@ -76,6 +77,8 @@ def deployment_view(
         modified_at_s=record.modified_at_s,
         warnings=warnings or [],
         scaling=_scaling_view(desk, record, state),
+        limits=desk.capacity.text(spec),
+        price_per_hour=desk.capacity.price_per_hour(record),
     )
 
 
@@ -87,6 +90,7 @@ def status_view(desk: Desk) -> StatusView:
         gateways=[_gateway_view(said) for said in desk.observer.gateways.live()],
         endpoints=[endpoint_view(desk, stored) for stored in registry.endpoints()],
         deployments=[deployment_view(desk, stored) for stored in registry.deployments()],
+        limits=desk.capacity.limits,
     )
 
 
@@ -106,10 +110,12 @@ def _scaling_view(
     spec, bounds = record.spec, desk.scaling.bounds(record)
     if bounds is None:
         return None
+    quota = desk.capacity.quota_text(record)
+    told = quota in state.target_reason
     return ScalingView(
         min_instances=bounds.least,
         max_instances=bounds.most,
-        reason=state.target_reason,
+        reason=state.target_reason if told else f"{state.target_reason}; {quota}".lstrip("; "),
         seen=desk.scaling.seen(spec.endpoint_name, spec.name),
         notes=desk.scaling.notes(record),
         paused=record.is_paused,
@@ -117,12 +123,18 @@ def _scaling_view(
     )
 
 
-def _instance_view(said: WorkerHeartbeat) -> InstanceView:
+def _instance_views(desk: Desk, beats: Iterable[WorkerHeartbeat]) -> list[InstanceView]:
+    troubles = desk.capacity.troubles()
+    views = [_instance_view(said, troubles.get(said.instance, "")) for said in beats]
+    return sorted(views, key=lambda view: view.instance)
+
+
+def _instance_view(said: WorkerHeartbeat, trouble: str) -> InstanceView:
     return InstanceView(
         instance=said.instance,
         generation=said.generation,
         state=said.state,
-        reason=said.reason,
+        reason=said.reason or trouble,
         pid=said.pid,
         host=said.host,
         slots=said.slots,

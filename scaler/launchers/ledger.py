@@ -12,6 +12,7 @@ import msgspec
 from mesh.jsonfile import write_record
 from mesh.process import Identity
 from mesh.subjects import WorkerAddress
+from scaler.launchers import ANYWHERE, NOTHING, Need, Place
 
 log = logging.getLogger("scaler.launchers.ledger")
 
@@ -20,10 +21,7 @@ LAST_WORDS_BYTES: Final = 4096
 
 
 class InstanceRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """An instance and its process; `pid` is 0 from just before its start until just after.
-
-    `gpu`: the UUID of the GPU it was given, empty if none.
-    """
+    """An instance and its process; `pid` is 0 from just before its start until just after."""
 
     endpoint: str
     deployment: str
@@ -31,17 +29,25 @@ class InstanceRecord(msgspec.Struct, frozen=True, kw_only=True):
     generation: int
     pid: int = 0
     create_time: float = 0.0
-    gpu: str = ""
+    need: Need = NOTHING
+    place: Place = ANYWHERE
 
     @classmethod
-    def of(cls, address: WorkerAddress, generation: int, gpu: str = "") -> InstanceRecord:
+    def of(
+        cls,
+        address: WorkerAddress,
+        generation: int,
+        need: Need = NOTHING,
+        place: Place = ANYWHERE,
+    ) -> InstanceRecord:
         """The record of an instance about to be started."""
         return cls(
             endpoint=address.endpoint,
             deployment=address.deployment,
             instance=address.instance,
             generation=generation,
-            gpu=gpu,
+            need=need,
+            place=place,
         )
 
     @property

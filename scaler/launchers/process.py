@@ -8,29 +8,42 @@ Ring: adapter.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-import psutil
 from msgspec.structs import replace
 
 from mesh import lifecycle
-from mesh.gpus import VISIBLE, Gpus
 from mesh.process import Identity
-from mesh.spec.options import Device
 from mesh.subjects import WorkerAddress
-from scaler.launchers import Ended, LaunchError, OnEnded, Running
-from scaler.launchers.assignment import least_loaded
+from mesh.tasks import end
+from scaler.launchers import (
+    NOTHING,
+    Ended,
+    LaunchError,
+    Need,
+    OnEnded,
+    OnOutOfMemory,
+    Place,
+    Running,
+    assignment,
+)
+from scaler.launchers.assignment import ANY_MACHINE, Machine
 from scaler.launchers.ledger import InstanceRecord, Ledger
+from scaler.launchers.limits import Limiter, Overrun, Unlimited
+from scaler.launchers.spares import SpareCommand, Spares
+from scaler.launchers.watched import Watched, environment, find
 
 log = logging.getLogger("scaler.launchers.process")
+
+GUARD_S: Final = 0.25
 
 Command = Callable[[WorkerAddress, int], list[str]]
 
@@ -49,73 +62,55 @@ def worker_command(settings_path: str | None) -> Command:
     return command
 
 
-NOT_LOOKED: Final = Gpus(reason="none was looked for")
-
-_Popen = subprocess.Popen[bytes]
-
-
-class _Process:
-    """One process under watch. `popen` is None for one that an earlier scaler started."""
-
-    def __init__(self, running: Running, identity: Identity, popen: _Popen | None) -> None:
-        self.running = running
-        self.identity = identity
-        self.popen = popen
-        self.pidfd = os.pidfd_open(running.pid)
-
-    def signal(self, number: signal.Signals) -> None:
-        """Signal this very process, whoever has its pid by now."""
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self.pidfd, number)
-
-    def kill_session(self) -> None:
-        """Kill it and what it started: it leads its own session."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.running.pid, signal.SIGKILL)
-
-    def code(self) -> int | None:
-        """The exit code, once it has ended."""
-        if self.popen is not None:
-            return self.popen.wait()
-        with contextlib.suppress(ChildProcessError):  # adopted: hardly ever a child of ours
-            return os.waitstatus_to_exitcode(os.waitpid(self.running.pid, os.WNOHANG)[1])
-        return None
-
-
 class ProcessLauncher:
     """Keeps the processes of all deployments on this machine."""
 
     def __init__(
-        self, state_dir: Path, command: Command, on_ended: OnEnded, gpus: Gpus = NOT_LOOKED
+        self,
+        state_dir: Path,
+        command: Command,
+        on_ended: OnEnded,
+        machine: Machine = ANY_MACHINE,
+        limiter: Limiter | None = None,
+        spare: SpareCommand | None = None,
     ) -> None:
-        self._gpus = gpus
+        self._machine = machine
+        self._limiter = limiter or Unlimited()
         self._ledger = Ledger(state_dir)
+        self.spares = Spares(spare, state_dir / "logs")
         self._command = command
         self._on_ended = on_ended
-        self._processes: dict[WorkerAddress, _Process] = {}
+        self._on_out_of_memory: list[OnOutOfMemory] = []
+        self._processes: dict[WorkerAddress, Watched] = {}
         self._loop = asyncio.get_running_loop()
+        self._guard: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
         return f"<ProcessLauncher running={len(self._processes)}>"
 
+    @property
+    def limits(self) -> str:
+        """By what means instances are held to what they are given, in words."""
+        return self._limiter.text
+
+    def on_out_of_memory(self, callback: OnOutOfMemory) -> None:
+        """Call `callback` when a process of an instance was killed for its memory."""
+        self._on_out_of_memory.append(callback)
+
     def adopt(self) -> list[Running]:
         """Take over what an earlier scaler started and what still runs; return it."""
         for record in self._ledger.read():
-            identity = record.identity() or _find(record)
+            identity = record.identity() or find(record)
             if identity is None or not identity.is_alive():
                 self._ledger.remove(record.address)
                 continue
-            running = Running(
-                address=record.address,
-                generation=record.generation,
-                pid=identity.pid,
-                started_s=self._loop.time(),
-                gpu=record.gpu,
-            )
+            running = self._running_of(record, identity.pid)
             try:
-                self._watch(_Process(running, identity, None))
+                self._watch(Watched(running, identity, None))
             except ProcessLookupError:
                 self._ledger.remove(record.address)
+                continue
+            self._hold(running)
         if self._processes:
             log.info("launcher.adopted instances=%d", len(self._processes))
         return list(self.running())
@@ -124,40 +119,37 @@ class ProcessLauncher:
         """Every instance that has not ended."""
         return [process.running for process in self._processes.values()]
 
-    def lacks(self, device: Device) -> str:
-        """Why no instance can have such a device here; empty if one can."""
-        if device == "cpu" or self._gpus.found:
-            return ""
-        return f"mesh.device: {device}: no GPU on this machine ({self._gpus.reason})"
+    def lacks(self, need: Need) -> str:
+        """Why no instance can ever have what it needs here; empty if one can."""
+        return assignment.lacks(need, self._machine)
 
-    def launch(self, address: WorkerAddress, generation: int, device: Device = "cpu") -> None:
-        """Start an instance; `cuda` gives it the GPU with the fewest instances.
+    def short(self, need: Need) -> str:
+        """What an instance gets less than it asks for; empty if nothing."""
+        return assignment.shortage(need, self._machine)
+
+    def launch(self, address: WorkerAddress, generation: int, need: Need = NOTHING) -> None:
+        """Start an instance, hold it to its limits, and show it its GPUs and no others.
 
         Raises:
+            NoRoomError: others have what it needs.
             LaunchError: it could not be started.
         """
-        if reason := self.lacks(device):
+        if reason := self.lacks(need):
             raise LaunchError(f"instance {address.instance}: {reason}")
-        gpu = self._choose() if device == "cuda" else ""
-        record = InstanceRecord.of(address, generation, gpu)
+        record = InstanceRecord.of(address, generation, need, self._place(need))
         try:
             self._ledger.write(record)  # first: a scaler that dies in between finds it by name
             popen = self._spawn(record)
         except OSError as exc:
             self._ledger.remove(address)
             raise LaunchError(f"instance {address.instance}: {exc}") from exc
+        self._note_pid(record, popen.pid)
         identity = Identity.of(popen.pid) or Identity(pid=popen.pid)
-        running = Running(
-            address=address,
-            generation=generation,
-            pid=popen.pid,
-            started_s=self._loop.time(),
-            gpu=gpu,
-        )
-        self._watch(_Process(running, identity, popen))
-        self._ledger.write(replace(record, pid=popen.pid, create_time=identity.create_time))
-        name = ".".join(address)
-        log.info("launcher.started instance=%s pid=%d gpu=%s", name, popen.pid, gpu or None)
+        running = self._running_of(record, popen.pid)
+        self._watch(Watched(running, identity, popen))
+        self._hold(running)
+        name, gpu = ".".join(address), record.place.visible or None
+        log.info("launcher.started instance=%s pid=%d gpu=%s", name, popen.pid, gpu)
 
     def drain(self, address: WorkerAddress) -> None:
         """Ask an instance to finish what it has and exit."""
@@ -174,35 +166,94 @@ class ProcessLauncher:
             process.kill_session()
 
     async def close(self) -> None:
-        """Stop watching; the instances live on."""
+        """Stop watching; the instances live on, spares do not."""
+        self.spares.close()
+        if self._guard is not None:
+            await end([self._guard])
         for process in self._processes.values():
             self._loop.remove_reader(process.pidfd)
-            os.close(process.pidfd)
-            if process.popen is not None:
-                process.popen.returncode = 0  # it is meant to outlive us: no warning
+            process.let_go()
         self._processes.clear()
 
-    def _choose(self) -> str:
-        taken = [process.running.gpu for process in self._processes.values()]
-        return least_loaded(self._gpus.found, taken).uuid
+    def _place(self, need: Need) -> Place:
+        found = assignment.place(need, self._machine, self.running())
+        return found if self._limiter.binds_cores else replace(found, cpus=())
 
-    def _spawn(self, record: InstanceRecord) -> _Popen:
+    def keep_spares(self, count: int) -> None:
+        """Have so many worker programs ready to become instances."""
+        self.spares.keep(count, environment(NOTHING, Place()))
+
+    def _note_pid(self, record: InstanceRecord, pid: int) -> None:
+        identity = Identity.of(pid) or Identity(pid=pid)
+        self._ledger.write(replace(record, pid=pid, create_time=identity.create_time))
+
+    def _running_of(self, record: InstanceRecord, pid: int) -> Running:
+        return Running(
+            address=record.address,
+            generation=record.generation,
+            pid=pid,
+            started_s=self._loop.time(),
+            need=record.need,
+            place=record.place,
+        )
+
+    def _spawn(self, record: InstanceRecord) -> subprocess.Popen[bytes]:
+        environ, note_pid = (
+            environment(record.need, record.place),
+            partial(self._note_pid, record),
+        )
         with self._ledger.open_log(record.address) as output:
-            return subprocess.Popen(
+            spare = self.spares.take(record.address, record.generation, environ, output, note_pid)
+            return spare or subprocess.Popen(
                 self._command(record.address, record.generation),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 pass_fds=lifecycle.lifeline_fds(),
-                env=_environment(record.gpu),
+                env=environ,
             )
 
-    def _watch(self, process: _Process) -> None:
+    def _watch(self, process: Watched) -> None:
         self._processes[process.running.address] = process
         self._loop.add_reader(process.pidfd, self._note_ended, process)
 
-    def _note_ended(self, process: _Process) -> None:
+    def _hold(self, running: Running) -> None:
+        """Hold an instance to its limits; one that cannot be held serves on, and it is told."""
+        held = replace(running, need=assignment.cut(running.need, self._machine))
+        try:
+            self._limiter.hold(held)
+        except OSError as exc:
+            log.error("launcher.not_held instance=%s %s", ".".join(running.address), exc)
+            self._note_trouble(running.address, f"not held to its limits: {exc}")
+        if held.need.memory_bytes and self._guard is None:
+            self._guard = self._loop.create_task(self._guard_memory())
+
+    async def _guard_memory(self) -> None:
+        """Look for instances that have used up their memory, for ever."""
+        while True:
+            for overrun in await asyncio.to_thread(self._check_memory):
+                self._note_trouble(overrun.address, overrun.text)
+                if (process := self._processes.get(overrun.address)) is not None:
+                    for callback in self._on_out_of_memory:
+                        callback(process.running)
+            await asyncio.sleep(GUARD_S)
+
+    def _check_memory(self) -> Sequence[Overrun]:
+        try:
+            return self._limiter.check()
+        except OSError as exc:  # the next look may do better
+            log.error("launcher.memory_unknown %s", exc)
+            return ()
+
+    def _note_trouble(self, address: WorkerAddress, text: str) -> None:
+        process = self._processes.get(address)
+        if process is None:
+            return  # it has ended, and its end says why
+        log.warning("launcher.trouble instance=%s %s", ".".join(address), text)
+        process.running = replace(process.running, trouble=text)
+
+    def _note_ended(self, process: Watched) -> None:
         address = process.running.address
         self._loop.remove_reader(process.pidfd)
         os.close(process.pidfd)
@@ -210,22 +261,6 @@ class ProcessLauncher:
         code = process.code()
         words = self._ledger.last_words(address)
         self._ledger.remove(address)
-        log.info("launcher.ended instance=%s code=%s", ".".join(address), code)
-        self._on_ended(Ended(running=process.running, code=code, last_words=words))
-
-
-def _environment(gpu: str) -> dict[str, str]:
-    """Ours, without what `mesh up` told this process about itself, and with one GPU or none."""
-    own = (lifecycle.READY_ENV, lifecycle.NAME_ENV)
-    env = {name: value for name, value in os.environ.items() if name not in own}
-    return {**env, VISIBLE: gpu}
-
-
-def _find(record: InstanceRecord) -> Identity | None:
-    """Find a process by the instance it was started for: its pid was never written down."""
-    words = list(record.address)
-    for process in psutil.process_iter(["cmdline"]):
-        line = process.info["cmdline"] or []
-        if all(word in line for word in words):
-            return Identity.of(process.pid)
-    return None
+        why = self._limiter.release(address)
+        log.info("launcher.ended instance=%s code=%s %s", ".".join(address), code, why)
+        self._on_ended(Ended(running=process.running, code=code, last_words=words, why=why))

@@ -205,6 +205,12 @@ SCALER = (
         (Query(f"sum by ({BOTH}) (mesh_deployment_memory_bytes{{{HERE}}})", NAME),),
         unit="bytes", kind="stack",
     ),
+    Chart(
+        "Price per hour",
+        "What the instances that are wanted cost, by their instance type; 0 without a price.",
+        (Query(f"sum by ({BOTH}) (mesh_deployment_price_per_hour{{{HERE}}})", NAME),),
+        kind="stack",
+    ),
 )  # fmt: skip
 
 BOARD = Board(

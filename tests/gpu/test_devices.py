@@ -8,9 +8,11 @@ import time
 
 import pytest
 
-from mesh.gpus import VISIBLE
+from mesh.gpus import VISIBLE, Gpus
 from mesh.nvml import Device
 from mesh.subjects import WorkerAddress
+from scaler.launchers import Need, NoRoomError
+from scaler.launchers.assignment import Machine
 from scaler.launchers.process import ProcessLauncher
 from tests.gpus import gpus
 from tests.runners import Stage
@@ -128,12 +130,43 @@ async def test_two_instances_are_on_two_gpus(tmp_path):
     def command(*_):
         return [sys.executable, "-c", SEEN + "print(*seen())"]
 
-    launcher = ProcessLauncher(tmp_path, command, ends.put_nowait, gpus())
+    launcher = ProcessLauncher(tmp_path, command, ends.put_nowait, Machine(gpus=gpus()))
     for name in ("a", "b"):
-        launcher.launch(BLUE._replace(instance=name), 1, "cuda")
+        launcher.launch(BLUE._replace(instance=name), 1, Need(device="cuda"))
     ended = [await ends.get(), await ends.get()]
     await launcher.close()
 
     assert {one.last_words.splitlines()[-1] for one in ended} == {
         gpu.uuid for gpu in gpus().found[:2]
     }
+
+
+@pytest.mark.gpu
+def test_the_memory_of_each_gpu_is_known():
+    """NVML tells how much memory each GPU has, so that fractions of it can be counted."""
+    for gpu in gpus().found:
+        device = Device.open(gpu.uuid)
+        total_bytes = device.read().memory_total_bytes
+        device.close()
+
+        assert gpu.memory_bytes == total_bytes > 0
+
+
+@pytest.mark.gpu("cupy")
+async def test_two_halves_see_the_same_gpu(tmp_path):
+    """Two instances of half a GPU each are packed on one, both see it, and a third has no room."""
+    ends = asyncio.Queue()
+    machine = Machine(gpus=Gpus(found=gpus().found[:1]), strict=True)
+
+    def command(*_):
+        return [sys.executable, "-c", SEEN + "print(*seen())"]
+
+    launcher = ProcessLauncher(tmp_path, command, ends.put_nowait, machine)
+    for name in ("a", "b"):
+        launcher.launch(BLUE._replace(instance=name), 1, Need(gpus=0.5))
+    with pytest.raises(NoRoomError):
+        launcher.launch(BLUE._replace(instance="c"), 1, Need(gpus=0.5))
+    ended = [await ends.get(), await ends.get()]
+    await launcher.close()
+
+    assert {one.last_words.splitlines()[-1] for one in ended} == {gpus().found[0].uuid}

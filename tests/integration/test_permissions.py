@@ -14,6 +14,7 @@ from mesh.errors import BusError
 from mesh.settings import ROLES, inbox_prefix
 from mesh.spec.options import QueueOptions
 from mesh.store import ConfigView
+from mesh.subjects import WorkerAddress
 from scaler.requeue import requeue
 from tests.broker import NatsServer
 
@@ -104,6 +105,7 @@ MAY_PUBLISH = [
     ("worker", subjects.job_run("iris", "r1")),
     ("scaler", subjects.cancel("iris", "blue")),
     ("gateway", subjects.traffic("iris")),
+    ("gateway", subjects.demand("iris", "blue")),
     ("gateway", f"$JS.API.STREAM.MSG.DELETE.{STREAM}"),
     ("gateway", f"$JS.API.STREAM.MSG.GET.{STREAM}"),
     ("gateway", "$JS.API.CONSUMER.MSG.NEXT.INGRESS.gateways"),
@@ -127,6 +129,7 @@ MAY_PUBLISH = [
     ("scaler", subjects.event("iris")),
     ("scaler", subjects.scale("iris", "blue")),
     ("scaler", subjects.load("iris", "blue")),
+    ("scaler", subjects.drain(WorkerAddress("iris", "blue", "i1"))),
     ("scaler", subjects.enqueue("iris")),
     ("scaler", subjects.job("iris", "r1")),
     ("scaler", "$JS.API.STREAM.DELETE.WORK_iris_gone"),
@@ -158,6 +161,7 @@ MAY_NOT_PUBLISH = [
     ("gateway", subjects.scale("iris", "blue")),
     ("gateway", subjects.load("iris", "blue")),
     ("gateway", "mesh.heartbeat.worker.iris.blue.i1"),
+    ("gateway", subjects.drain(WorkerAddress("iris", "blue", "i1"))),
     ("gateway", "$O.mesh-artifacts.C.x"),
     ("worker", WORK),
     ("worker", RESERVATION),
@@ -181,6 +185,8 @@ MAY_NOT_PUBLISH = [
     ("worker", subjects.scale("iris", "blue")),
     ("worker", subjects.load("iris", "blue")),
     ("worker", subjects.cancel("iris", "blue")),
+    ("worker", subjects.demand("iris", "blue")),
+    ("worker", subjects.drain(WorkerAddress("iris", "blue", "i2"))),
     ("worker", "mesh.heartbeat.gateway.g1"),
     ("scaler", WORK),
     ("scaler", REPLY),
@@ -189,6 +195,9 @@ MAY_NOT_PUBLISH = [
 ]
 
 MAY_HEAR = [
+    ("worker", subjects.depth("iris", "blue")),
+    ("worker", subjects.drain(WorkerAddress("iris", "blue", "i1"))),
+    ("scaler", subjects.demand("iris", "blue")),
     ("gateway", REPLY),
     ("gateway", subjects.depth("iris", "blue")),
     ("gateway", subjects.invoke("iris")),

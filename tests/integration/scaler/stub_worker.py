@@ -44,6 +44,12 @@ async def live(options):
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     bus = await Bus.connect(read_settings(options.settings).nats.url, name="stub")
+    address = WorkerAddress(options.endpoint, options.deployment, options.instance)
+
+    async def drain(_):
+        stop.set()
+
+    await bus.subscribe(subjects.drain(address), drain)
     bucket = await Bucket.open(bus, subjects.CONFIG_BUCKET)
     key = subjects.generation_key(options.endpoint, options.deployment, int(options.generation))
     entry = await bucket.get(key)

@@ -11,11 +11,13 @@ from mesh import lifecycle
 from mesh.gpus import Gpu, Gpus
 from mesh.process import Identity, wait_gone
 from mesh.subjects import WorkerAddress
-from scaler.launchers import LaunchError
+from scaler.launchers import LaunchError, Need
+from scaler.launchers.assignment import Machine
 from scaler.launchers.ledger import KEPT_LOGS, InstanceRecord, Ledger
 from scaler.launchers.process import ProcessLauncher
 
 BLUE = WorkerAddress("iris", "blue", "g1-abc")
+CUDA = Need(device="cuda")
 NONE = Gpus(reason="NVML: not here")
 TWO = Gpus(found=(Gpu(0, "GPU-a", "A100"), Gpu(1, "GPU-b", "A100")))
 WAIT = "import signal; print('up', flush=True); signal.pause()"
@@ -40,7 +42,9 @@ class Bench:
         def command(address, generation):
             return [sys.executable, "-c", code, *address, str(generation)]
 
-        launcher = ProcessLauncher(self.state_dir, command, self.ends.put_nowait, gpus)
+        launcher = ProcessLauncher(
+            self.state_dir, command, self.ends.put_nowait, Machine(gpus=gpus)
+        )
         self.launchers.append(launcher)
         return launcher
 
@@ -196,8 +200,8 @@ async def test_instances_are_spread_over_the_gpus(bench):
     launcher = bench.launcher("import os; print(os.environ['CUDA_VISIBLE_DEVICES'])", TWO)
 
     for name in ("a", "b", "c"):
-        launcher.launch(BLUE._replace(instance=name), 1, "cuda")
-    launcher.launch(BLUE._replace(instance="d"), 1, "cpu")
+        launcher.launch(BLUE._replace(instance=name), 1, CUDA)
+    launcher.launch(BLUE._replace(instance="d"), 1)
     ended = [await bench.ends.get() for _ in "abcd"]
 
     told = {one.running.address.instance: one.last_words for one in ended}
@@ -207,20 +211,23 @@ async def test_instances_are_spread_over_the_gpus(bench):
 async def test_adopted_instances_keep_their_gpu(bench):
     """The next scaler counts what the last one gave away."""
     first = bench.launcher(gpus=TWO)
-    first.launch(BLUE, 1, "cuda")
+    first.launch(BLUE, 1, CUDA)
     await first.close()
 
     second = bench.launcher(gpus=TWO)
     [adopted] = second.adopt()
-    second.launch(BLUE._replace(instance="other"), 1, "cuda")
+    second.launch(BLUE._replace(instance="other"), 1, CUDA)
 
-    assert [running.gpu for running in second.running()] == [adopted.gpu, "GPU-b"]
-    assert {record.gpu for record in Ledger(bench.state_dir).read()} == {"GPU-a", "GPU-b"}
+    assert [one.place.visible for one in second.running()] == [adopted.place.visible, "GPU-b"]
+    assert {record.place.gpus for record in Ledger(bench.state_dir).read()} == {
+        ("GPU-a",),
+        ("GPU-b",),
+    }
 
 
 async def test_a_gpu_that_is_not_there_cannot_be_given(bench):
     """The launch fails with the reason, and nothing is left of it."""
     with pytest.raises(LaunchError, match=r"no GPU on this machine \(NVML: not here\)"):
-        bench.launcher().launch(BLUE, 1, "cuda")
+        bench.launcher().launch(BLUE, 1, CUDA)
 
     assert Ledger(bench.state_dir).read() == []

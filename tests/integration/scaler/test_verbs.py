@@ -307,13 +307,13 @@ async def test_each_generation_keeps_its_device(rig):
     await rig.endpoint()
     await rig.create(deployment(mesh={"device": "cuda"}))
     await rig.settled()
-    before = [record.gpu for record in Ledger(rig.state_dir).read()]
+    before = [record.place.visible for record in Ledger(rig.state_dir).read()]
 
     await rig.update(deployment())
     await rig.until(lambda view: [i.generation for i in view.instances] == [2])
 
     assert before == ["GPU-a"]
-    assert {r.generation: r.gpu for r in Ledger(rig.state_dir).read()}[2] == ""
+    assert {r.generation: r.place.visible for r in Ledger(rig.state_dir).read()}[2] == ""
 
 
 async def test_the_view_shows_the_gpu_of_an_instance(rig):

@@ -1,6 +1,7 @@
 """What the end of an instance means."""
 
 import pytest
+from msgspec.structs import replace
 
 from mesh.subjects import WorkerAddress
 from mesh.wire import WorkerHeartbeat
@@ -67,3 +68,18 @@ def test_end_without_words_falls_back_to_the_log():
 def test_time_ready_is_remembered():
     """How long it was ready decides whether earlier crashes count."""
     assert ending(ended(-9), beat("ready", ready_at_s=2.0), "", 5.0).ready_for_s == 3.0
+
+
+def test_who_was_killed_for_its_memory_is_told_so():
+    """Before what the model said, and instead of a bare signal."""
+    why = "out of memory: limit 64.0 MiB: a process of it was killed"
+
+    killed = ending(replace(ended(-9), why=why), None, "", 0.0)
+    adopted = ending(replace(ended(None), why=why), None, "", 0.0)
+    failed = ending(replace(ended(3), why=why), None, "init failed", 0.0)
+    crashed = ending(replace(ended(7), why=why), None, "", 0.0)
+
+    assert killed.reason.endswith(f"killed by SIGKILL, {why}")
+    assert adopted.reason.endswith(f"ended, {why}")
+    assert failed.reason == f"{why}\ninit failed"
+    assert why not in crashed.reason

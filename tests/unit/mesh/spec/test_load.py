@@ -359,9 +359,7 @@ def test_a_kubernetes_deployment_is_read_with_a_warning_for_what_is_not_acted_on
     assert loaded.spec.timeout_s == 200.0
     assert keys == [
         "environment",
-        "instance_type",
         "request_settings.max_queue_wait_ms",
-        "resources",
     ]
 
 
@@ -378,14 +376,16 @@ def test_values_of_variables_and_tags_are_text_as_written(folder: Path):
 
 def test_keys_that_are_not_acted_on_are_named(folder: Path):
     """A warning names the outermost key, once, and where it stands."""
-    more = "instance_type: F4\ndata_collector:\n  sampling_rate: 0.5\n  rolling_rate: Day\n"
+    more = (
+        "app_insights_enabled: true\ndata_collector:\n  sampling_rate: 0.5\n  rolling_rate: Day\n"
+    )
     path = write(folder, BLUE + more)
 
     loaded = load_deployment(path)
 
     collector = "data_collector: accepted, not enforced yet"
-    kind = "instance_type: accepted, not enforced yet: instances get what the host has"
-    assert loaded.warnings == [f"{path}:9: {kind}", f"{path}:10: {collector}"]
+    insights = "app_insights_enabled: accepted, not enforced yet"
+    assert loaded.warnings == [f"{path}:9: {insights}", f"{path}:10: {collector}"]
 
 
 def test_the_command_line_wins_over_the_file(folder: Path):
