@@ -18,10 +18,12 @@ from mesh import subjects, wire
 from mesh.bus import Bus
 from mesh.records import DeploymentRecord, DeploymentState
 from mesh.scaling.autoscaler import Autoscaler
+from mesh.scaling.bounds import Bounds, BoundsByTime
 from mesh.scaling.observation import Observation
 from mesh.scaling.policy import Decision
 from mesh.spec.scale import ScaleSettings
 from mesh.wire import ScaleDecision
+from scaler.byhand import PAUSED, change_by_hand
 from scaler.fleet import combined
 from scaler.observe import Observer
 from scaler.queues import Measured
@@ -93,6 +95,21 @@ class Scaling:
         """Why something is not known by which a deployment scales."""
         return [note for source in self._sources for note in source.notes(record)]
 
+    def bounds(self, record: DeploymentRecord) -> Bounds | None:
+        """Between which counts a deployment may be now; None if it does not scale by itself."""
+        scale = record.spec.autoscale
+        if scale is None:
+            return None
+        track = self._tracks.get((record.spec.endpoint_name, record.spec.name))
+        if track is not None and track.autoscaler.scale == scale:
+            return track.autoscaler.bounds
+        return BoundsByTime(scale).at(time.time())
+
+    def profile(self, endpoint: str, deployment: str) -> str:
+        """Which profile of a deployment applies; empty if it has none."""
+        track = self._tracks.get((endpoint, deployment))
+        return track.autoscaler.profile(self._clock()) if track is not None else ""
+
     def note_measured(self, address: Address, measured: Measured | None) -> None:
         """Decide anew for a deployment; `measured` is None if its queue could not be seen."""
         stored = self._registry.deployment(*address)
@@ -107,7 +124,7 @@ class Scaling:
         if decision.count == seen.current:
             self._due.pop(address, None)
             return
-        self._due[address] = _told(stored.record, scale, seen, decision, measured)
+        self._due[address] = _told(stored.record, track.autoscaler.bounds, seen, decision, measured)
         for callback in self._on_news:
             callback()
 
@@ -125,9 +142,22 @@ class Scaling:
             BusError: it could not be told, so it is still due.
         """
         address = record.spec.endpoint_name, record.spec.name
-        scale = record.spec.autoscale
-        if scale is None:
-            return replace(state, target=None, target_reason="")
+        if record.spec.autoscale is None:
+            state = replace(state, target=None, target_reason="")
+        elif record.is_paused:
+            state = replace(state, target=record.paused_count, target_reason=PAUSED)
+        else:
+            state = await self._follow(address, record, state)
+        if record.deleting:
+            return state
+        if change := change_by_hand(record, state):
+            await self._tell(address, change)
+        return replace(state, told=wanted(record, state), told_paused=record.is_paused)
+
+    async def _follow(
+        self, address: Address, record: DeploymentRecord, state: DeploymentState
+    ) -> DeploymentState:
+        """Carry out what the load has changed."""
         for direction in ("in", "out"):
             self.changes[(*address, direction)] += 0  # told from zero on: rate() sees the first one
         if address not in self._due and wanted(record, state) != _target(record, state):
@@ -135,13 +165,19 @@ class Scaling:
         due = self._due.get(address)
         if due is None:
             return replace(state, target=_target(record, state))
-        await self._bus.publish(
-            subjects.scale(*address), wire.encode(replace(due, at_s=time.time()))
-        )
-        log.info("scaling.changed %s/%s %d -> %d: %s", *address, due.before, due.after, due.reason)
+        if state.told is not None:
+            due = replace(due, before=state.told)
+        await self._tell(address, due)
         self.changes[(*address, "out" if due.after > due.before else "in")] += 1
         del self._due[address]
-        return replace(state, target=due.after, target_reason=due.reason)
+        return replace(state, target=due.after, target_reason=due.reason, told=due.after)
+
+    async def _tell(self, address: Address, change: ScaleDecision) -> None:
+        said = replace(change, at_s=time.time())
+        await self._bus.publish(subjects.scale(*address), wire.encode(said))
+        log.info(
+            "scaling.changed %s/%s %d -> %d: %s", *address, said.before, said.after, said.reason
+        )
 
     def _track(self, address: Address, scale: ScaleSettings) -> _Track:
         """What is known of a deployment; other settings begin with other policies."""
@@ -186,6 +222,7 @@ class Scaling:
             offered_per_s=rates.offered if rates is not None else None,
             refused_per_s=rates.refused if rates is not None else None,
             at_s=time.time(),
+            paused=record.is_paused,
             **heard,
         )
 
@@ -196,12 +233,14 @@ class Scaling:
 
 def _target(record: DeploymentRecord, state: DeploymentState) -> int:
     """The count that was decided last; where nothing was, the one somebody asked for."""
+    if record.is_paused:
+        return wanted(record, state)
     return record.spec.instance_count if state.target is None else state.target
 
 
 def _told(
     record: DeploymentRecord,
-    scale: ScaleSettings,
+    bounds: Bounds,
     seen: Observation,
     decision: Decision,
     measured: Measured | None,
@@ -213,8 +252,8 @@ def _told(
         before=seen.current,
         after=decision.count,
         reason=decision.reason,
-        min_instances=scale.min_instances,
-        max_instances=scale.max_instances,
+        min_instances=bounds.least,
+        max_instances=bounds.most,
         asked=decision.counts,
         lanes=measured.lanes if measured is not None else {},
         ready=seen.ready,
@@ -224,4 +263,5 @@ def _told(
         offered_per_s=seen.offered_per_s,
         refused_per_s=seen.refused_per_s,
         seen=seen,
+        why=decision.reasons,
     )

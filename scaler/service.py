@@ -234,7 +234,7 @@ def _deployments(
     now_s = asyncio.get_running_loop().time()
     pictures = []
     for stored in parts.registry.deployments():
-        spec, scale = stored.record.spec, stored.record.spec.autoscale
+        spec, bounds = stored.record.spec, parts.scaling.bounds(stored.record)
         count = wanted(stored.record, parts.states.get(spec.endpoint_name, spec.name))
         beats = parts.observer.fleet.fresh(spec.endpoint_name, spec.name, now_s)
         seen = parts.scaling.seen(spec.endpoint_name, spec.name)
@@ -244,8 +244,8 @@ def _deployments(
                 deployment=spec.name,
                 lanes=depths.lanes(spec.endpoint_name, spec.name),
                 wanted=count,
-                least=scale.min_instances if scale else count,
-                most=scale.max_instances if scale else count,
+                least=bounds.least if bounds else count,
+                most=bounds.most if bounds else count,
                 instances=count_states(beat.state for beat in beats),
                 cpu_percent=sum(beat.cpu_percent for beat in beats),
                 memory_bytes=sum(beat.memory_bytes for beat in beats),

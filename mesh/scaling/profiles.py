@@ -35,6 +35,8 @@ class Profiles:
         self._series = Series(_spans(rule for rules in self._rules.values() for rule in rules))
         self._count: int | None = None
         self._why = ""
+        self._profile: Profile | None = None
+        self._note = ""
         self._judged_s = -math.inf
         self._cool_s = -math.inf
         self._shrink_s: float | None = None
@@ -47,9 +49,9 @@ class Profiles:
         self._series.record(seen, now_s)
         if self._shrink_s is None:
             self._shrink_s = now_s + self._longest_cooldown_s()
-        profile = self._timetable.at(seen.at_s)
+        profile = self._profile = self._timetable.at(seen.at_s)
         if profile is None or not profile.rules:
-            self._count = None
+            self._count, self._note = None, ""
             if profile is not None:
                 why = f"profile {profile.name} has no rules, its default,"
                 yield Asked(TARGET, profile.capacity.default, why)
@@ -59,6 +61,16 @@ class Profiles:
             self._judged_s = now_s
             self._judge(profile, seen, now_s)
         yield Asked(TARGET, self._count, self._why)
+
+    def status(self, now_s: float) -> str:
+        """Say which profile applies, and what keeps its rules from changing the count."""
+        if self._profile is None:
+            return ""
+        capacity = self._profile.capacity
+        bounds = f"{self._profile.name}, {capacity.least} to {capacity.most} instances"
+        if now_s < self._cool_s:
+            return f"{bounds}; cooling down for {self._cool_s - now_s:.0f} s"
+        return f"{bounds}; {self._note}" if self._note else bounds
 
     def _kept(self, profile: Profile, seen: Observation) -> int:
         """The count so far, within the bounds of the profile: they hold whatever cools down."""
@@ -83,6 +95,7 @@ class Profiles:
         readings = [self._read(rule, seen.current, now_s) for rule in rules]
         may_shrink = is_known and looked >= longest
         verdict = judge(readings, seen.current, profile.capacity, may_shrink=may_shrink)
+        self._note = _unread(readings)
         if verdict is not None:
             self._apply(verdict, seen.current, now_s)
 
@@ -100,10 +113,17 @@ class Profiles:
         if self._count != before:
             self._why = verdict.why
             self._cool_s = now_s + verdict.cooldown_s
+        elif verdict.count == current:
+            self._note = verdict.why
 
     def _longest_cooldown_s(self) -> float:
         cooldowns = (one.cooldown_s for rules in self._rules.values() for one in rules)
         return max(cooldowns, default=0.0)
+
+
+def _unread(readings: Iterable[Reading]) -> str:
+    names = {reading.rule.trigger.metric: None for reading in readings if reading.value is None}
+    return f"{', '.join(names)} cannot be read" if names else ""
 
 
 def _spans(rules: Iterable[ScaleRule]) -> dict[MetricName, int]:

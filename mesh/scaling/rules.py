@@ -35,7 +35,10 @@ class Reading(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """Another count and why; `cooldown_s` of the rule that fired, 0 if none did."""
+    """A count and why: another one, or the same where a rule fired and nothing came of it.
+
+    `cooldown_s` of the rule that changed it, 0 if none did.
+    """
 
     count: int
     why: str
@@ -53,23 +56,32 @@ def judge(
         capacity: the bounds of the profile.
         may_shrink: the metrics have been looked at for long enough to take instances away.
     """
-    if out := _scale_out(readings, current, capacity):
-        return out
+    out = [reading for reading in readings if _is_out(reading, current)]
+    if out:
+        return _scale_out(out, current, capacity)
     if any(reading.value is None for reading in readings):
         return _scale_to_default(readings, current, capacity)
     return _scale_in(readings, current, capacity) if may_shrink else None
 
 
-def _scale_out(readings: Sequence[Reading], current: int, capacity: Capacity) -> Verdict | None:
-    results = [
-        (min(capacity.most, reading.rule.result(current)), reading.rule.cooldown_s, reading)
-        for reading in readings
-        if reading.fires and reading.rule.direction != "Decrease"
-    ]
-    count, cooldown_s, reading = max(results, key=lambda found: found[:2], default=(0, 0.0, None))
-    if reading is None or count <= current:
-        return None
-    return Verdict(count, reading.text, cooldown_s)
+def _is_out(reading: Reading, current: int) -> bool:
+    """Tell whether a rule to scale out fires: while one does, at the max too, nothing goes."""
+    rule = reading.rule
+    is_up = rule.direction == "Increase" or (
+        rule.direction == "None" and rule.result(current) > current
+    )
+    return is_up and reading.fires
+
+
+def _scale_out(out: Sequence[Reading], current: int, capacity: Capacity) -> Verdict | None:
+    count, cooldown_s, reading = max(
+        (
+            (min(capacity.most, reading.rule.result(current)), reading.rule.cooldown_s, reading)
+            for reading in out
+        ),
+        key=lambda found: found[:2],
+    )
+    return Verdict(count, reading.text, cooldown_s) if count > current else None
 
 
 def _scale_to_default(
@@ -97,7 +109,7 @@ def _scale_in(readings: Sequence[Reading], current: int, capacity: Capacity) -> 
         if not any(_would_fire(one, current, count) for one in readings):
             kept = f" to {count} lest it flaps," if count > target else ""
             return Verdict(count, reading.text + kept, cooldown_s)
-    return None
+    return Verdict(current, f"{reading.text} put off lest it flaps") if target < current else None
 
 
 def _voting(readings: Sequence[Reading]) -> Iterator[Reading]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -12,6 +13,8 @@ from mesh.spec.moments import DAY_MINUTES, local_moment
 from mesh.spec.profiles import FixedDate, Profile, Recurrence
 from mesh.spec.recurrence import WEEK, days_of, span_of
 from mesh.spec.zones import zone_of
+
+MINUTE_S: Final = 60
 
 
 class Turn(msgspec.Struct, frozen=True):
@@ -60,16 +63,13 @@ class Timetable:
 
     def at(self, at_s: float) -> Profile | None:
         """Return the profile that applies at a Unix time; None if there is none."""
-        second = int(at_s)
-        if self._found is None or self._found[0] != second:
-            self._found = second, self._find(second)
-        return self._found[1]
-
-    def _find(self, at_s: float) -> Profile | None:
         for start_s, end_s, profile in self._fixed:
             if start_s <= at_s < end_s:
                 return profile
-        return self._recurring(at_s) or self._usual
+        minute = int(at_s // MINUTE_S)  # what recurs does so at whole minutes
+        if self._found is None or self._found[0] != minute:
+            self._found = minute, self._recurring(minute * MINUTE_S) or self._usual
+        return self._found[1]
 
     def _recurring(self, at_s: float) -> Profile | None:
         """The profile that began last, unless its end came since; the first in the list of two."""

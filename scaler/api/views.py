@@ -103,15 +103,17 @@ def _plain(spec: msgspec.Struct) -> dict[str, Any]:
 def _scaling_view(
     desk: Desk, record: DeploymentRecord, state: DeploymentState
 ) -> ScalingView | None:
-    spec = record.spec
-    if spec.autoscale is None:
+    spec, bounds = record.spec, desk.scaling.bounds(record)
+    if bounds is None:
         return None
     return ScalingView(
-        min_instances=spec.autoscale.min_instances,
-        max_instances=spec.autoscale.max_instances,
+        min_instances=bounds.least,
+        max_instances=bounds.most,
         reason=state.target_reason,
         seen=desk.scaling.seen(spec.endpoint_name, spec.name),
         notes=desk.scaling.notes(record),
+        paused=record.is_paused,
+        profile=desk.scaling.profile(spec.endpoint_name, spec.name),
     )
 
 

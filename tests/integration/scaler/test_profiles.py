@@ -69,6 +69,7 @@ async def test_the_profile_of_the_day_has_the_bounds(rig):
     view = await rig.until(lambda view: view.queue["interactive"] == 3)
 
     assert view.instance_count == 2
+    assert (view.scaling.min_instances, view.scaling.profile) == (2, "fair, 2 to 2 instances")
     assert await told(rig) == [(2, "profile fair has no rules, its default, need 2")]
 
 

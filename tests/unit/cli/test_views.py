@@ -110,6 +110,16 @@ def test_deployment_details_show_the_bounds_and_why():
     assert "Scaling" not in text_of(deployment_details(deployment()))
 
 
+def test_deployment_details_show_the_profile():
+    """Which one applies, where there are profiles, and what keeps its rules."""
+    said = "usual, 2 to 5 instances; cooling down for 60 s"
+    scaling = ScalingView(min_instances=2, max_instances=5, profile=said)
+
+    assert said in text_of(deployment_details(deployment(scaling=scaling)))
+    plain = ScalingView(min_instances=2, max_instances=5)
+    assert "Profile" not in text_of(deployment_details(deployment(scaling=plain)))
+
+
 def test_deployment_details_show_what_the_count_follows():
     """What is known on one line; what is not known is said why."""
     seen = Observation(

@@ -9,6 +9,7 @@ from hypothesis import settings as tries
 from hypothesis import strategies as st
 
 from mesh.spec.profiles import FixedDate
+from mesh.spec.schedules import Schedule
 from tests.unit.mesh.scaling.fleet import Fleet, profile, rule, settings
 
 OUT = rule("CpuUtilizationPercentage > 70 avg 5m", "out 1")
@@ -219,6 +220,32 @@ def test_the_profile_of_the_time_has_the_say():
     assert after[0] == 4
 
 
+def status(fleet):
+    """What is said of the profile now."""
+    return fleet.autoscaler.profile(fleet.now_s)
+
+
+def test_the_status_says_what_keeps_the_rules():
+    """Nothing, metrics that cannot be read, a cooldown, or that it would flap."""
+    plain = Fleet(settings(profile(OUT, IN)), 2)
+    plain.look(cpu_percent=40.0)
+    blind = Fleet(settings(profile(OUT, IN)), 2)
+    blind.run(3)
+    cooling = Fleet(settings(profile(OUT, IN)), 2)
+    cooling.run(2, 2 * 90)
+    narrow = rule("CpuUtilizationPercentage < 65 avg 5m", "in 1")
+    flapping = Fleet(settings(profile(OUT, narrow)), 2)
+    flapping.run(10, 2 * 60)
+
+    usual = "usual, 1 to 10 instances"
+    assert status(plain) == usual
+    assert status(blind) == f"{usual}; CpuUtilizationPercentage cannot be read"
+    assert status(cooling).startswith(f"{usual}; cooling down for 2")
+    assert status(flapping) == (
+        f"{usual}; CpuUtilizationPercentage is 60 (< 65 avg 5m), in 1, put off lest it flaps"
+    )
+
+
 def test_zero_is_a_count_like_others():
     """With a metric that can be read without instances, rules go to zero and back."""
     scale = settings(
@@ -252,6 +279,21 @@ def test_never_outside_the_profile_and_never_in_a_cooldown(totals, current):
 
     assert all(2 <= count <= 9 for count in counts)
     assert all(after - before >= 300 for before, after in pairwise(actions))
+
+
+@tries(deadline=None, max_examples=10)
+@given(st.lists(st.integers(0, 60), min_size=1, max_size=20), st.integers(0, 20))
+def test_the_profile_bounds_what_other_targets_ask_for(depths, current):
+    """A queue and a schedule that want more, or nothing at all: the bounds hold at every look."""
+    always = Schedule(start="* * * * *", end="0 0 1 1 *", instances=7)
+    scale = settings(
+        profile(OUT, IN, least=2, most=5, default=3),
+        schedules=[always],
+        target_messages_per_instance=2,
+    )
+    fleet = Fleet(scale, current)
+
+    assert all(2 <= fleet.look(depth=depth).count <= 5 for depth in depths)
 
 
 @tries(deadline=None, max_examples=10)

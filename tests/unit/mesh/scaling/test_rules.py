@@ -27,7 +27,7 @@ def outcome(rules, values, current, *, least=1, most=50, default=1, may_shrink=T
 def count(*arguments, **named):
     """The count alone; None if nothing changes."""
     found = outcome(*arguments, **named)
-    return None if found is None else found.count
+    return None if found is None or found.count == arguments[2] else found.count
 
 
 def cpu(value, memory=None):
@@ -91,6 +91,15 @@ def test_in_goes_by_as_little_as_possible(deeds, current, expected):
     assert count(rules, cpu(1), current) == expected
 
 
+@pytest.mark.parametrize("deed", ["out 1", "to 60"])
+def test_nothing_goes_while_a_rule_to_scale_out_fires(deed):
+    """At the max it brings no more, and is still a reason against fewer."""
+    high = rule("CpuMemoryUtilizationPercentage > 75 avg 5m", deed)
+
+    assert outcome([high, CPU_IN], cpu(5, 80), 50) is None
+    assert count([high, CPU_IN], cpu(5, 70), 50) == 49
+
+
 def test_a_rule_to_a_number_keeps_no_other_from_scaling_in():
     """It has a say only when it fires: whether it goes up or down depends on the count."""
     fixed = rule("CpuMemoryUtilizationPercentage > 90 avg 5m", "to 3")
@@ -116,6 +125,19 @@ def test_what_would_scale_out_again_is_put_off(low, high, total, current, expect
     ]
 
     assert count(rules, cpu(total / current), current) == expected
+
+
+def test_what_is_put_off_says_so():
+    """It is no change and starts no cooldown."""
+    rules = [
+        rule("CpuUtilizationPercentage > 50 avg 5m", "out 1"),
+        rule("CpuUtilizationPercentage < 30 avg 5m", "in 1"),
+    ]
+
+    found = outcome(rules, cpu(28), 2)
+
+    said = "CpuUtilizationPercentage is 28 (< 30 avg 5m), in 1, put off lest it flaps"
+    assert (found.count, found.why, found.cooldown_s) == (2, said, 0)
 
 
 def test_less_is_taken_away_if_all_of_it_would_flap():
