@@ -40,7 +40,10 @@ class Name(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeploymentName(msgspec.Struct, frozen=True, kw_only=True):
-    """Which deployment. Verbs: deployment.get, deployment.delete."""
+    """Which deployment.
+
+    Verbs: deployment.get, deployment.delete, deployment.pause, deployment.resume.
+    """
 
     endpoint: str
     name: str
@@ -174,7 +177,8 @@ class InstanceView(msgspec.Struct, frozen=True, kw_only=True):
 class ScalingView(msgspec.Struct, frozen=True, kw_only=True):
     """How a deployment's count follows its load: the bounds, and why it is what it is now.
 
-    `seen`: the load at the last look; `notes`: why some of it is not known.
+    `seen`: the load at the last look; `notes`: why some of it is not known. `paused`: the count
+    stays as it is, or as somebody sets it.
     """
 
     min_instances: int
@@ -182,6 +186,7 @@ class ScalingView(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     seen: Observation | None = None
     notes: list[str] = []
+    paused: bool = False
 
 
 class DeploymentView(msgspec.Struct, frozen=True, kw_only=True):
@@ -210,13 +215,13 @@ class DeploymentView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ScaleChange(msgspec.Struct, frozen=True, kw_only=True):
-    """A change of a deployment's number of instances; `at_s` is Unix time.
+    """A change of a deployment's number of instances, or a pause; `at_s` is Unix time.
 
-    `asked`: the count each target asked for, before the bounds. `queue`: requests queued or being
-    worked on, by lane. `ready` instances of `slots` each; `service_s` seconds a request took and
-    `cpu_percent` of one core, the mean of the instances; `offered_per_s` requests a second, of
-    which `refused_per_s` were refused. None if it was not known. `seen`: all that the decision was
-    made by; None if an older release made it.
+    `asked`: the count each target asked for, before the bounds, and `why`. `queue`: requests queued
+    or being worked on, by lane. `ready` instances of `slots` each; `service_s` seconds a request
+    took and `cpu_percent` of one core, the mean of the instances; `offered_per_s` requests a
+    second, of which `refused_per_s` were refused. None if it was not known. `seen`: all that the
+    decision was made by; None if somebody set the count, or an older release made it.
     """
 
     at_s: float
@@ -237,6 +242,7 @@ class ScaleChange(msgspec.Struct, frozen=True, kw_only=True):
     offered_per_s: float | None = None
     refused_per_s: float | None = None
     seen: Observation | None = None
+    why: dict[str, str] = {}
 
 
 class EndpointView(msgspec.Struct, frozen=True, kw_only=True):

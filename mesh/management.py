@@ -33,7 +33,7 @@ from mesh.errors import ConflictError
 from mesh.folders import Folders, OnUpload, store_folders
 from mesh.letters import DeadLetters
 from mesh.requests import Requests
-from mesh.scales import DEFAULT_CHANGES, read_scale_changes
+from mesh.scales import Scales
 from mesh.spec.deployment import DeploymentSpec
 from mesh.spec.endpoint import EndpointSpec
 from mesh.verbs import Verbs
@@ -72,6 +72,7 @@ class Management:
         self._verbs = Verbs(bus, timeout_s)
         self.dead_letters = DeadLetters(bus, self._verbs)
         self.requests = Requests(bus, self._verbs)
+        self.scaling = Scales(bus, self._verbs)
 
     def __repr__(self) -> str:
         return f"<Management {self._bus!r}>"
@@ -260,7 +261,7 @@ class Management:
 
         Raises:
             NotFoundError: there is no such deployment.
-            ConflictError: its number follows the load.
+            ConflictError: its number follows the load, and that is not paused.
         """
         request = api.Scale(endpoint=endpoint, name=name, instance_count=instance_count)
         return await self._verbs.call("deployment.scale", request, DeploymentView)
@@ -277,18 +278,6 @@ class Management:
     def logs(self, query: LogQuery) -> AsyncGenerator[ConsoleLine]:
         """Yield console lines of a deployment's instances, oldest first."""
         return read_console(self._bus, query)
-
-    async def scale_history(
-        self, endpoint: str, name: str | None = None, *, limit: int = DEFAULT_CHANGES
-    ) -> list[ScaleChange]:
-        """Return how the load changed the number of instances and why, oldest first.
-
-        Args:
-            endpoint: the endpoint.
-            name: one of its deployments; None for all. Those deleted meanwhile are told too.
-            limit: how many of the last changes.
-        """
-        return await read_scale_changes(self._bus, endpoint, name, limit)
 
     # ---------------------------------------------------------------------------------- the rest
 

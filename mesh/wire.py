@@ -224,13 +224,13 @@ class DeadLetter(Wire, frozen=True, kw_only=True):
 
 
 class ScaleDecision(Wire, frozen=True, kw_only=True):
-    """The scaler has changed how many instances a deployment is to have, and what it saw.
+    """How many instances a deployment is to have has changed, why, and what the scaler saw.
 
-    `asked`: the count each target asked for, before the bounds. `lanes`: requests queued or being
-    worked on; `ready` instances of `slots` each; `service_s` seconds a request takes and
+    `asked`: the count each target asked for, before the bounds, and `why`. `lanes`: requests queued
+    or being worked on; `ready` instances of `slots` each; `service_s` seconds a request takes and
     `cpu_percent` of one core, the mean of the instances; `offered_per_s` requests a second, of
     which gateways refused `refused_per_s`: None if not known. `seen` is all that the decision was
-    made by. `at_s` is Unix time.
+    made by, None where somebody set the count. `at_s` is Unix time.
     """
 
     endpoint: str
@@ -251,6 +251,7 @@ class ScaleDecision(Wire, frozen=True, kw_only=True):
     offered_per_s: float | None = None
     refused_per_s: float | None = None
     seen: Observation | None = None
+    why: dict[str, str] = {}
 
 
 Control = (

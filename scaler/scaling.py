@@ -22,6 +22,7 @@ from mesh.scaling.observation import Observation
 from mesh.scaling.policy import Decision
 from mesh.spec.scale import ScaleSettings
 from mesh.wire import ScaleDecision
+from scaler.byhand import PAUSED, change_by_hand
 from scaler.fleet import combined
 from scaler.observe import Observer
 from scaler.queues import Measured
@@ -124,9 +125,22 @@ class Scaling:
             BusError: it could not be told, so it is still due.
         """
         address = record.spec.endpoint_name, record.spec.name
-        scale = record.spec.autoscale
-        if scale is None:
-            return replace(state, target=None, target_reason="")
+        if record.spec.autoscale is None:
+            state = replace(state, target=None, target_reason="")
+        elif record.is_paused:
+            state = replace(state, target=record.paused_count, target_reason=PAUSED)
+        else:
+            state = await self._follow(address, record, state)
+        if record.deleting:
+            return state
+        if change := change_by_hand(record, state):
+            await self._tell(address, change)
+        return replace(state, told=wanted(record, state), told_paused=record.is_paused)
+
+    async def _follow(
+        self, address: Address, record: DeploymentRecord, state: DeploymentState
+    ) -> DeploymentState:
+        """Carry out what the load has changed."""
         for direction in ("in", "out"):
             self.changes[(*address, direction)] += 0  # told from zero on: rate() sees the first one
         if address not in self._due and wanted(record, state) != _target(record, state):
@@ -134,13 +148,19 @@ class Scaling:
         due = self._due.get(address)
         if due is None:
             return replace(state, target=_target(record, state))
-        await self._bus.publish(
-            subjects.scale(*address), wire.encode(replace(due, at_s=time.time()))
-        )
-        log.info("scaling.changed %s/%s %d -> %d: %s", *address, due.before, due.after, due.reason)
+        if state.told is not None:
+            due = replace(due, before=state.told)
+        await self._tell(address, due)
         self.changes[(*address, "out" if due.after > due.before else "in")] += 1
         del self._due[address]
-        return replace(state, target=due.after, target_reason=due.reason)
+        return replace(state, target=due.after, target_reason=due.reason, told=due.after)
+
+    async def _tell(self, address: Address, change: ScaleDecision) -> None:
+        said = replace(change, at_s=time.time())
+        await self._bus.publish(subjects.scale(*address), wire.encode(said))
+        log.info(
+            "scaling.changed %s/%s %d -> %d: %s", *address, said.before, said.after, said.reason
+        )
 
     def _track(self, address: Address, scale: ScaleSettings) -> _Track:
         """What is known of a deployment; other settings begin with other policies."""
@@ -183,6 +203,7 @@ class Scaling:
             offered_per_s=rates.offered if rates is not None else None,
             refused_per_s=rates.refused if rates is not None else None,
             at_s=time.time(),
+            paused=record.is_paused,
             **heard,
         )
 
@@ -193,6 +214,8 @@ class Scaling:
 
 def _target(record: DeploymentRecord, state: DeploymentState) -> int:
     """The count that was decided last; where nothing was, the one somebody asked for."""
+    if record.is_paused:
+        return wanted(record, state)
     return record.spec.instance_count if state.target is None else state.target
 
 
@@ -221,4 +244,5 @@ def _told(
         offered_per_s=seen.offered_per_s,
         refused_per_s=seen.refused_per_s,
         seen=seen,
+        why=decision.reasons,
     )

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mesh.api import DeploymentView, EndpointView, InstanceView, ScaleChange, ScalingView
+from mesh.api import DeploymentView, EndpointView, InstanceView, ScalingView
 from mesh.cli.output import new_table
 from mesh.cli.signalviews import signals_text
 from mesh.figures import GpuFigures
@@ -128,28 +128,13 @@ def instance_list(views: Iterable[InstanceView]) -> Table:
     return table
 
 
-def scale_history(changes: Iterable[ScaleChange]) -> Table:
-    """Changes of the number of instances, a row each."""
-    table = new_table("Time", "Deployment", "Instances", "Reason", "Queue", "Ready", "CPU")
-    for change in changes:
-        table.add_row(
-            time_text(change.at_s),
-            change.deployment,
-            f"{change.before} -> {change.after}",
-            change.reason,
-            _pairs({lane: depth for lane, depth in change.queue.items() if depth}) or "empty",
-            str(change.ready),
-            "" if change.cpu_percent is None else f"{change.cpu_percent:.0f}%",
-        )
-    return table
-
-
 def scaling_text(scaling: ScalingView | None) -> str:
     """Between what bounds the count follows the load, and why it is what it is."""
     if scaling is None:
         return ""
     text = f"{scaling.min_instances} to {scaling.max_instances} instances"
-    return f"{text}: {scaling.reason}" if scaling.reason else text
+    reason = "autoscaling is paused" if scaling.paused else scaling.reason
+    return f"{text}: {reason}" if reason else text
 
 
 def gpu_text(gpu: GpuFigures | None) -> str:

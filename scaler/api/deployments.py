@@ -90,6 +90,7 @@ async def update(desk: Desk, put: DeploymentPut) -> DeploymentView:
             generation=old.generation if keep else old.generation + 1,
             modified_at_s=time.time(),
             all_traffic=old.all_traffic or put.all_traffic,
+            paused_count=old.paused_count if spec.autoscale is not None else None,
         )
         if not keep:
             await _ensure_queue(desk, spec)
@@ -103,10 +104,13 @@ async def scale(desk: Desk, request: Scale) -> DeploymentView:
         stored = require_deployment(desk.registry, request.endpoint, request.name)
         if request.instance_count < 1:
             raise SpecError(f"instance_count: {request.instance_count}: must be at least 1")
-        _refuse_autoscaled(stored.record.spec)
-        spec = replace(stored.record.spec, instance_count=request.instance_count)
+        old = stored.record
+        _refuse_autoscaled(old)
+        spec = replace(old.spec, instance_count=request.instance_count)
         raise_violations(deployment_violations(spec))
-        record = replace(stored.record, spec=spec, modified_at_s=time.time())
+        record = replace(old, spec=spec, modified_at_s=time.time())
+        if old.is_paused:
+            record = replace(record, spec=old.spec, paused_count=request.instance_count)
         return await _write(desk, stored, record)
 
 
@@ -156,12 +160,14 @@ async def _ensure_queue(desk: Desk, spec: DeploymentSpec) -> None:
     await ensure_queue(desk.bus, spec.endpoint_name, spec.name, spec.mesh.queue, spec.timeout_s)
 
 
-def _refuse_autoscaled(spec: DeploymentSpec) -> None:
-    if spec.autoscale is not None:
+def _refuse_autoscaled(record: DeploymentRecord) -> None:
+    spec = record.spec
+    if spec.autoscale is not None and not record.is_paused:
         least, most = spec.autoscale.min_instances, spec.autoscale.max_instances
         raise ConflictError(
             f"deployment '{spec.name}' scales by load, between {least} and {most} instances: "
-            "update scale_settings.min_instances and max_instances instead"
+            "update scale_settings.min_instances and max_instances instead, or pause that first "
+            "(mesh scale pause)"
         )
 
 

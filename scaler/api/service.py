@@ -14,7 +14,7 @@ from mesh.api import Answer, Failure, Nothing, StatusView
 from mesh.bus import Message, Subscription
 from mesh.errors import BusError, CapacityError, MeshError, RequestError, SpecError
 from mesh.tasks import end
-from scaler.api import deployments, endpoints, letters, requests
+from scaler.api import deployments, endpoints, letters, pausing, requests
 from scaler.api.desk import Desk
 from scaler.api.views import status_view
 
@@ -33,6 +33,7 @@ VERBS: Final[dict[str, tuple[type, Any]]] = {
     **endpoints.VERBS,
     **deployments.VERBS,
     **letters.VERBS,
+    **pausing.VERBS,
     **requests.VERBS,
     "status": (Nothing, status),
 }

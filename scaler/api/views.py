@@ -112,6 +112,7 @@ def _scaling_view(
         reason=state.target_reason,
         seen=desk.scaling.seen(spec.endpoint_name, spec.name),
         notes=desk.scaling.notes(record),
+        paused=record.is_paused,
     )
 
 
