@@ -20,7 +20,8 @@ from mesh import subjects, wire
 from mesh.access import sign_in
 from mesh.bus import Bus, Message
 from mesh.embedded.folder import BrokerRecord, StateFolder
-from mesh.wire import AccessBatch, AccessRecord, Depth, ScaleDecision
+from mesh.traffic import AccessRecord
+from mesh.wire import AccessBatch, Depth, ScaleDecision
 
 EXECUTABLE: Final = Path(sys.executable).parent / "mesh"
 ENDPOINT: Final = "sleeper"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import UTC
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
 import click
 import msgspec
@@ -16,10 +18,11 @@ from mesh.scaling.autoscaler import Autoscaler
 from mesh.scaling.simulation.ideal import Ideal, ideal_of
 from mesh.scaling.simulation.outcome import Outcome
 from mesh.scaling.simulation.plot import plot, refuse_bad_plot
-from mesh.scaling.simulation.question import Question
+from mesh.scaling.simulation.question import EPOCH_S, Question
 from mesh.scaling.simulation.replay import Replay
 from mesh.scaling.simulation.service import Service, Spread
 from mesh.scaling.simulation.shipped import load_trace, shipped_names
+from mesh.scaling.trigger import scale_rule
 from mesh.spec.deployment import DeploymentSpec
 from mesh.spec.load import load_scaling
 from mesh.spec.scale import ScaleSettings
@@ -27,6 +30,16 @@ from mesh.spec.scale import ScaleSettings
 DEFAULTS = Service()
 ABOVE_ZERO = click.FloatRange(min=0, min_open=True)
 FROM_ZERO = click.FloatRange(min=0)
+NOT_SIMULATED: Final = {
+    "target_memory_percentage": "memory",
+    "target_gpu_percentage": "a GPU",
+    "target_gpu_memory_percentage": "a GPU",
+    "CpuMemoryUtilizationPercentage": "memory",
+    "GpuUtilizationPercentage": "a GPU",
+    "GpuMemoryUtilizationPercentage": "a GPU",
+    "queries": "Prometheus",
+    "forecast": "the demand of earlier weeks",
+}
 
 
 class Wishes(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,6 +153,11 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
     show_default=True,
     help="Of an instance, per hour.",
 )
+@click.option(
+    "--begin",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]),
+    help="When the demand begins, UTC, for schedules; by default on Thursday, 2026-02-05.",
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="The chance in it.")
 @click.option("--set", "sets", multiple=True, metavar="A.B=VALUE", help=SET_HELP)
 @common_options
@@ -156,11 +174,11 @@ def simulate(
     It is the policy's own code that decides; no mesh is needed. Nothing is simulated of other
     load on the same machines. The same seed gives the same result.
     """
-    sets = asked.pop("sets")
+    sets, begin = asked.pop("sets"), asked.pop("begin")
     if picture is not None:
         refuse_bad_plot(picture)
     loaded = load_scaling(policy, overrides=sets)
-    warn(loaded.warnings)
+    warn([*loaded.warnings, *unseen(policy, loaded.spec)])
     wishes, spec = Wishes(**asked), loaded.spec
     scale = settings_of(spec)
     question = Question(
@@ -168,12 +186,26 @@ def simulate(
         service=wishes.service(spec),
         begin_with=max(scale.min_instances, min(spec.instance_count, scale.max_instances)),
         seed=wishes.seed,
+        epoch_s=EPOCH_S if begin is None else begin.replace(tzinfo=UTC).timestamp(),
     )
     outcome, ideal = replay(question, scale)
     if picture is not None:
         plot(picture, question, outcome, ideal)
     view = SimulationView.of(question, scale, outcome, ideal)
     show(view, options, lambda: simulation_details(view, with_changes=with_changes))
+
+
+def unseen(policy: Path, spec: DeploymentSpec) -> Iterator[str]:
+    """Say of each key that it asks for nothing here, as what it looks at is not simulated."""
+    scale = spec.scale_settings
+    for key in msgspec.to_builtins(scale) if scale is not None else ():
+        if key in NOT_SIMULATED:
+            yield f"{policy}: scale_settings.{key}: {NOT_SIMULATED[key]} is not simulated"
+    for profile in scale.profiles if scale is not None else ():
+        for rule in map(scale_rule, profile.rules):
+            if (metric := rule.trigger.metric) in NOT_SIMULATED:
+                what = NOT_SIMULATED[metric]
+                yield f"{policy}: scale_settings.profiles: {metric}: {what} is not simulated"
 
 
 def settings_of(spec: DeploymentSpec) -> ScaleSettings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 from rich.console import Group, RenderableType
@@ -16,6 +17,8 @@ from mesh.scaling.simulation.question import Question
 from mesh.scaling.simulation.service import Service
 from mesh.scaling.simulation.trace import Trace
 from mesh.spec.scale import ScaleSettings
+
+HEADS: Final = ("type", "min_instances", "max_instances")
 
 
 class TraceView(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,13 +108,28 @@ def _head(view: SimulationView) -> Table:
                 f"{duration_text(trace.seconds)}, {view.outcome.requests} requests, "
                 f"{trace.peak_per_s:.0f}/s at most",
             ),
-            ("Policy", f"{scale.min_instances} to {scale.max_instances} instances"),
+            (
+                "Policy",
+                f"{scale.min_instances} to {scale.max_instances} instances{_targets(scale)}",
+            ),
             (
                 "Service",
                 f"{spread}; {service.slots} at once; {service.warmup_s:g} s to start",
             ),
         ]
     )
+
+
+def _targets(scale: ScaleSettings) -> str:
+    """What else is set, in the words of the file."""
+    told = msgspec.to_builtins(scale)
+    return "".join(f", {_setting(key, told[key])}" for key in told if key not in HEADS)
+
+
+def _setting(key: str, value: object) -> str:
+    if isinstance(value, dict):
+        return key
+    return f"{key} {len(value) if isinstance(value, list) else value}"
 
 
 def _figures(view: SimulationView) -> Table:

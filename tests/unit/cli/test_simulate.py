@@ -74,6 +74,7 @@ def test_set_changes_the_policy():
     assert done.output.strip() == "3"
 
 
+@pytest.mark.timeout(60)  # the library takes seconds to begin
 @pytest.mark.parametrize("name", ["picture.svg", "picture.png"])
 def test_plot_draws_the_same_picture_each_time(folder, name):
     """The file is what its ending says, to the last byte."""
@@ -122,6 +123,31 @@ def test_what_is_wrong_is_said(args, told):
 
     assert done.exit_code == 2
     assert told in done.output
+
+
+def test_what_is_not_simulated_is_said(folder):
+    """A policy that looks at a GPU would seem to do nothing."""
+    (folder / "policy.yml").write_text(
+        POLICY.replace("  max_i", "  target_gpu_percentage: 60\n  max_i")
+    )
+
+    done = simulate()
+
+    assert "scale_settings.target_gpu_percentage: a GPU is not simulated" in done.output
+
+
+def test_schedules_go_by_the_time_it_begins_at(folder):
+    """The calendar is that of `--begin`."""
+    schedule = "{start: 0 8 * * *, end: 0 9 * * *, instances: 7}"
+    more = f"  min_instances: 1\n  schedules: [{schedule}]"
+    (folder / "policy.yml").write_text(POLICY.replace("  min_instances: 0", more))
+
+    def at_least(begin):
+        told = json.loads(simulate("-o", "json", "--begin", begin).output)
+        return min(sample["wanted"] for sample in told["outcome"]["samples"][1:])
+
+    assert at_least("2026-03-02T08:10") == 7
+    assert at_least("2026-03-02T10:00") < 7
 
 
 def test_a_file_that_says_nothing_of_scaling_is_refused(folder):
