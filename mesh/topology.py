@@ -112,7 +112,7 @@ def shared_streams(result_ttl_s: float = RESULT_TTL_S) -> list[Config]:
 
 
 def loads() -> Config:
-    """What deployments were asked for in five weeks; 1.5 MB each, the oldest make room."""
+    """What deployments were asked for in five weeks; 1 MB each, the oldest make room."""
     name, subject = subjects.LOAD_STREAM, subjects.LOADS
     config = _log_stream(name, subject, max_bytes=256 * MIB, max_age_s=35 * 86_400)
     return config | {"max_msgs_per_subject": LOAD_POINTS}

@@ -36,7 +36,8 @@ def axes_of(path: Path, runs: Sequence[Run], titles: Mapping[str, str]) -> None:
         ideals = [run.worker_s for run in runs if (run.trace, run.policy) == (trace, IDEAL)]
         panel.axvline(min(ideals), color="tab:gray", linestyle="--", linewidth=0.8, label="ideal")
         panel.set_yscale("symlog", linthresh=0.1)
-        panel.set_ylim(bottom=0)
+        panel.set_ylim(0, 100)
+        panel.set_yticks([0, 0.1, 1, 10, 100], ["0", "0.1", "1", "10", "100"])
         panel.set_xlim(left=0)
         panel.set_title(trace)
         panel.set_xlabel("worker-seconds")

@@ -10,6 +10,7 @@ the model adds to a run) is measured in the same run and handed to the simulatio
 from __future__ import annotations
 
 import asyncio
+import os
 import statistics
 import sys
 import tempfile
@@ -39,8 +40,8 @@ LATEST: Final = ROOT / "benchmarks" / "results" / "scaling-reality.json"
 PAGE: Final = ROOT / "docs" / "autoscaling.md"
 BEGIN, END = "<!-- reality: begin -->", "<!-- reality: end -->"
 POLICY: Final = Path(__file__).parent / "policies" / "reality.yml"
-TRACE: Final = "office"
-BEGIN_S, LENGTH_S, SPEED, SHARE = 1800.0, 3000.0, 50.0, 0.25  # dawn to noon, in a minute
+TRACE: Final = "bursts"
+BEGIN_S, LENGTH_S, SPEED, SHARE = 1850.0, 240.0, 4.0, 0.2  # a crowd comes and goes, in a minute
 SHIFT_S: Final = 1.0
 STEP_S: Final = 0.25
 WITHIN: Final = 1
@@ -74,6 +75,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
     real: Real
     simulated_wait_s: float
+    simulated_lost: int
     simulated_counts: list[tuple[float, int]]
     apart: int
     apart_share: float
@@ -183,6 +185,7 @@ def compare(trace: Trace, real: Real, outcome: Outcome) -> Comparison:
     return Comparison(
         real=real,
         simulated_wait_s=outcome.waits.mean_s,
+        simulated_lost=outcome.refused + outcome.timed_out,
         simulated_counts=counts,
         apart=max(apart(real.counts, counts, times, SHIFT_S)),
         apart_share=sum(one > WITHIN for one in strict) / len(strict),
@@ -196,7 +199,9 @@ def told(found: Comparison, trace: Trace) -> str:
     real = " ".join(str(count_at(found.real.counts, at_s)) for at_s in seconds)
     simulated = " ".join(str(count_at(found.simulated_counts, at_s)) for at_s in seconds)
     return (
-        f"{found.real.requests} requests, {found.real.failed} failed; starts took "
+        f"{trace.name}, a part: {found.real.requests} requests, not answered {found.real.failed}, "
+        f"simulated {found.simulated_lost}; {os.cpu_count()} cores, load average "
+        f"{os.getloadavg()[0]:.1f}\nstarts took "
         f"{' '.join(f'{start_s:.2f}' for start_s in found.real.starts_s)} s\n"
         f"instances, every 2 s\n  real       {real}\n  simulated  {simulated}\n"
         f"apart: {found.apart} at most (within {WITHIN} wanted), "

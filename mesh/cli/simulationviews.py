@@ -18,7 +18,7 @@ from mesh.scaling.simulation.service import Service
 from mesh.scaling.simulation.trace import Trace
 from mesh.spec.scale import ScaleSettings
 
-BOUNDS: Final = ("min_instances", "max_instances")
+HEADS: Final = ("type", "min_instances", "max_instances")
 
 
 class TraceView(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,9 +123,13 @@ def _head(view: SimulationView) -> Table:
 def _targets(scale: ScaleSettings) -> str:
     """What else is set, in the words of the file."""
     told = msgspec.to_builtins(scale)
-    rest = {key: told[key] for key in told if key not in ("type", *BOUNDS)}
-    texts = [f"{key} {len(set_) if isinstance(set_, list) else set_}" for key, set_ in rest.items()]
-    return "".join(f", {text}" for text in texts)
+    return "".join(f", {_setting(key, told[key])}" for key in told if key not in HEADS)
+
+
+def _setting(key: str, value: object) -> str:
+    if isinstance(value, dict):
+        return key
+    return f"{key} {len(value) if isinstance(value, list) else value}"
 
 
 def _figures(view: SimulationView) -> Table:

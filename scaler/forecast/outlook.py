@@ -23,9 +23,12 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     service_s: float | None = None
 
     def rate(self, at_s: float, until_s: float) -> float | None:
-        """Return the highest rate from one time to another; None if it was not foreseen."""
+        """Return the highest rate from one time to another; None if it was not foreseen.
+
+        The slots before and after count too: a ramp may come a little earlier, or stay longer.
+        """
         first = int((at_s - self.start_s) // SLOT_S)
         last = int((until_s - self.start_s) // SLOT_S)
         if first < 0 or last >= len(self.rates):
             return None
-        return max(self.rates[first : last + 1])
+        return max(self.rates[max(0, first - 1) : last + 2])

@@ -96,6 +96,11 @@ async def test_instances_follow_a_burst(person):
     assert told[0]["at_s"] - began_s < DECIDED_S
     assert "queued or running" in told[0]["reason"]
     assert "no more than" in told[-1]["reason"]
+    seen = told[-1]["seen"]  # while one client asks, one request at a time
+    assert seen["requests_per_s"] > 0
+    assert 0.1 < seen["latency_s"]["50"] <= 30  # as exact as a bucket is wide
+    assert 0 < seen["memory_percent"] < 100
+    assert seen["wait_s"] == 0
 
 
 async def test_the_history_explains_every_change(person):

@@ -11,7 +11,7 @@ from mesh.spec.profiles import Capacity, FixedDate, Profile, Rule
 from mesh.spec.schedules import Schedule
 from tests.integration.scaler.conftest import deployment
 
-pytestmark = pytest.mark.timeout(30)
+pytestmark = pytest.mark.timeout(60)  # starts and drains, one after another
 WORK = subjects.work("iris", "blue", "interactive")
 ALWAYS = Schedule(name="always", start="* * * * *", end="0 0 1 1 *", instances=2)
 

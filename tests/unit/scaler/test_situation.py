@@ -28,6 +28,14 @@ def instances(*names, phase="ready", generation=1, **changes):
         pytest.param({}, {"target": 0}, 0, id="nothing"),
         pytest.param({}, {"target": None}, 4, id="the count to begin with, within the bounds"),
         pytest.param({}, {"target": 7}, 4, id="new bounds count at once"),
+        pytest.param({"paused_count": 9}, {"target": 2}, 9, id="paused: what somebody set"),
+        pytest.param({"paused_count": 0}, {"target": 2}, 0, id="paused asleep"),
+        pytest.param(
+            {"paused_count": 0, "generation": 2},
+            {"target": 0},
+            1,
+            id="paused, but a new generation",
+        ),
         pytest.param({"generation": 2}, {"target": 0}, 1, id="a new generation shows itself"),
         pytest.param(
             {"generation": 2}, {"target": 0, "failed_generation": 2}, 0, id="a failed one has"
@@ -52,6 +60,14 @@ def test_only_what_somebody_asked_for_is_waited_for(least, most, settled, state)
     """The load moves the count all the time; no wait begins or ends with it."""
     scale = replace(SCALE, min_instances=least, max_instances=most)
     record = replace(RECORD, spec=replace(SPEC, scale_settings=scale))
+
+    assert provisioning(record, replace(SERVING, settled=settled)) == state
+
+
+@pytest.mark.parametrize(("settled", "state"), [(3, "Scaling"), (9, "Succeeded")])
+def test_a_count_set_in_a_pause_is_waited_for(settled, state):
+    """It is what somebody asked for, whatever the bounds are."""
+    record = replace(RECORD, paused_count=9)
 
     assert provisioning(record, replace(SERVING, settled=settled)) == state
 

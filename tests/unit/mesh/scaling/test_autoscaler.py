@@ -233,6 +233,42 @@ def test_count_is_within_the_bounds(scale, seen):
     assert decision.reason
 
 
+@given(scales, st.lists(observations, max_size=40))
+def test_every_count_of_a_past_is_within_the_bounds(scale, past):
+    """Whatever was remembered, and however policies combine; each decision has a reason."""
+    autoscaler = Autoscaler(scale)
+
+    for look, seen in enumerate(past):
+        decision = autoscaler.decide(seen, look * STEP_S)
+
+        assert scale.min_instances <= decision.count <= scale.max_instances
+        assert decision.reason
+        assert decision.counts.keys() == decision.reasons.keys()
+
+
+@given(scales, observations)
+def test_a_pause_keeps_the_count(scale, seen):
+    """Whatever is seen, outside the bounds too."""
+    decision = Autoscaler(scale).decide(replace(seen, paused=True), 0.0)
+
+    assert decision.count == seen.current
+
+
+@given(scales, observations, st.lists(st.booleans(), max_size=30))
+def test_whatever_was_missing_it_recovers(scale, seen, known):
+    """After blind looks the count becomes what one who saw everything finds."""
+    seen = replace(seen, depth=7, ready=20, current=20)
+    scale = replace(scale, target_wait_ms=None)
+    blind, clear = Autoscaler(scale), Autoscaler(scale)
+    for look, is_known in enumerate(known):
+        blind.decide(seen if is_known else replace(seen, depth=None), look * STEP_S)
+
+    for look in range(len(known), len(known) + 60):
+        counts = [one.decide(seen, look * STEP_S).count for one in (blind, clear)]
+
+    assert counts[0] == counts[1]
+
+
 @given(scales, observations, depths, depths)
 def test_more_load_never_asks_for_fewer(scale, seen, one, other):
     """The count rises with the depth of the queue."""

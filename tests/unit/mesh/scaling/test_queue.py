@@ -1,7 +1,7 @@
 """The queue policy, over time; its constants are not what is tested."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -67,6 +67,7 @@ class Fluid:
         self.counts.append(count)
 
 
+@settings(max_examples=20)  # each of them lasts minutes
 @given(rate=st.floats(0.5, 150), slots=st.integers(1, 4))
 def test_steady_load_does_not_flap(rate, slots):
     """Once it has settled the count stays; nobody waits."""

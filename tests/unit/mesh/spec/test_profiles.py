@@ -3,7 +3,7 @@
 import contextlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesh.errors import SpecError
@@ -456,10 +456,11 @@ KEYS = (
     "min max default timezone metric_trigger scale_action time_window"
 )
 keys = st.sampled_from(KEYS.split())
-nested = st.recursive(plain, lambda inner: st.dictionaries(keys, inner, max_size=5), max_leaves=20)
+nested = st.recursive(plain, lambda inner: st.dictionaries(keys, inner, max_size=4), max_leaves=10)
 
 
-@given(st.lists(nested, max_size=3), st.lists(nested, max_size=3))
+@settings(max_examples=30)
+@given(st.lists(nested, max_size=2), st.lists(nested, max_size=2))
 def test_whatever_is_given_is_a_spec_or_a_refusal(some, others):
     """No value brings the reader down."""
     document = read_document(HEAD, "blue.yml")
