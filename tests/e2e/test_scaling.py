@@ -32,6 +32,13 @@ scale_settings:
   target_utilization_percentage: 100
   scale_in_delay_s: 2
 """
+WAIT = """
+scale_settings:
+  type: target_utilization
+  max_instances: 4
+  target_wait_ms: 100
+  scale_in_delay_s: 2
+"""
 
 
 async def instances(person: Person, count: int) -> None:
@@ -136,6 +143,23 @@ async def test_the_history_explains_every_change(person):
         if one["after"] > one["before"]:
             assert any(one["reason"].startswith(why) for why in one["why"].values())
     assert all(f"{one['before']} -> {one['after']}\n  {one['reason']}\n" in text for one in told)
+
+
+async def test_a_target_of_the_wait_is_held(person):
+    """By what is offered and how long a request takes; when nobody asks, the least is enough."""
+    person.up()
+    person.deploy(SCRIPT, more=WAIT)
+    over = asyncio.Event()
+    burst = asyncio.create_task(ask_until(person, over, 5))
+    await instances(person, 4)
+    over.set()
+    statuses = set(await burst)
+    await instances(person, 1)
+    out = [one for one in changes(person) if one["after"] > one["before"]]
+
+    assert statuses == {200}
+    assert out[-1]["seen"]["service_s"] == pytest.approx(0.2, abs=0.1)
+    assert "to wait at most 100 ms" in out[-1]["reason"]
 
 
 async def test_the_first_request_wakes_a_deployment_that_sleeps(person):
