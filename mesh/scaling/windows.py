@@ -33,8 +33,9 @@ class Window:
 
     @property
     def growth_per_s(self) -> float:
-        """How fast the figure has grown from the first look to the last."""
-        if len(self._looks) < 2:
+        """How fast the figure has grown over the span; 0 before half of it has been seen."""
+        if not self._looks:
             return 0.0
         (since_s, before), (now_s, after) = self._looks[0], self._looks[-1]
-        return (after - before) / (now_s - since_s)
+        seen_s = now_s - since_s
+        return (after - before) / seen_s if seen_s * 2 >= self._span_s else 0.0
