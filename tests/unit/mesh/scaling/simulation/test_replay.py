@@ -95,7 +95,7 @@ def test_the_policy_changes_no_request():
 def test_waits_are_those_of_erlang(servers, load):
     """Poisson arrivals, exponential times, a fixed count: the mean wait of the M/M/c formula."""
     rate = load * servers / PATIENT.service_s
-    trace = demand(rate, step_s=100_000 / rate)
+    trace = demand(rate, step_s=50_000 / rate)
     question = Question(trace=trace, service=PATIENT, begin_with=servers)
 
     outcome = Replay(question, Fixed(servers)).run()
@@ -106,7 +106,7 @@ def test_waits_are_those_of_erlang(servers, load):
 
 def test_slots_are_servers():
     """One instance of three slots waits as three instances of one do."""
-    trace, service = demand(12, step_s=8000), Service(slots=3, timeout_s=1e9, spread="exponential")
+    trace, service = demand(12, step_s=4000), Service(slots=3, timeout_s=1e9, spread="exponential")
 
     outcome = Replay(Question(trace=trace, service=service), Fixed(1)).run()
 
@@ -115,7 +115,7 @@ def test_slots_are_servers():
 
 def test_littles_law_holds():
     """Requests in the system are, on average, the rate times the time that one is in it."""
-    trace = demand(20, step_s=10_000)
+    trace = demand(20, step_s=4000)
     question = Question(trace=trace, service=PATIENT, begin_with=5)
 
     outcome = Replay(question, Fixed(5)).run()
