@@ -120,7 +120,7 @@ class Depth(Wire, frozen=True, kw_only=True):
     `gateways` is how many send requests to it; `startup_s` how long an instance took to start
     lately, in seconds, 0 if none was seen to. `serving`: the generation that has been ready as a
     whole, 0 if none has. `health`: answers, and failures among them, in the last half minute, by
-    generation; `instances`: the same by generation and instance.
+    generation; `instances`: the same since their start, by generation and instance.
     """
 
     endpoint: str

@@ -17,7 +17,6 @@ from mesh.reason import headline
 from mesh.records import DeploymentState
 from mesh.wire import Depth
 from scaler.fleet import combined
-from scaler.health import by_generation
 from scaler.observe import Observer
 from scaler.queues import Lanes, Measured, measure
 from scaler.registry import Registry
@@ -113,7 +112,6 @@ class Depths:
     def _depth(self, endpoint: str, deployment: str, lanes: Lanes) -> Depth:
         now_s = self._clock()
         ready = self._observer.fleet.ready(endpoint, deployment, now_s)
-        instances = self._observer.health.of(endpoint, deployment, now_s)
         return Depth(
             endpoint=endpoint,
             deployment=deployment,
@@ -125,6 +123,6 @@ class Depths:
             gateways=len(self._observer.gateways.live()),
             startup_s=self._observer.fleet.startup_s(endpoint, deployment),
             serving=self._states.get(endpoint, deployment).serving,
-            health=by_generation(instances),
-            instances=instances,
+            health=self._observer.health.lately(endpoint, deployment, now_s),
+            instances=self._observer.health.totals(endpoint, deployment),
         )

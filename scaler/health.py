@@ -49,13 +49,23 @@ class Health:
         past.looks.append(_Look(now_s, counts))
         _trim(past.looks, now_s)
 
-    def of(self, endpoint: str, deployment: str, now_s: float) -> dict[str, dict[str, Counts]]:
-        """Return what each instance has answered, by generation, of those that have."""
+    def lately(self, endpoint: str, deployment: str, now_s: float) -> dict[str, Counts]:
+        """Return what has been answered in the last half minute, by generation."""
+        told: dict[str, Counts] = {}
+        for past in self._pasts.get((endpoint, deployment), {}).values():
+            _trim(past.looks, now_s)
+            answers, failures = past.grown()
+            if answers > 0:
+                before = told.get(str(past.generation), (0, 0))
+                told[str(past.generation)] = (before[0] + answers, before[1] + failures)
+        return told
+
+    def totals(self, endpoint: str, deployment: str) -> dict[str, dict[str, Counts]]:
+        """Return what each instance has answered since its start, by generation."""
         told: dict[str, dict[str, Counts]] = {}
         for name, past in self._pasts.get((endpoint, deployment), {}).items():
-            _trim(past.looks, now_s)
-            if (grown := past.grown())[0] > 0:
-                told.setdefault(str(past.generation), {})[name] = grown
+            if past.looks[-1].counts[0]:
+                told.setdefault(str(past.generation), {})[name] = past.looks[-1].counts
         return told
 
     def expire(self, now_s: float) -> None:
@@ -72,14 +82,3 @@ def _trim(looks: deque[_Look], now_s: float) -> None:
     """Let the window begin with the last look that is older than it, if there is one."""
     while len(looks) > 1 and now_s - looks[1].at_s > WINDOW_S:
         looks.popleft()
-
-
-def by_generation(instances: dict[str, dict[str, Counts]]) -> dict[str, Counts]:
-    """Add up the instances of each generation."""
-    return {
-        generation: (
-            sum(answers for answers, _ in each.values()),
-            sum(failures for _, failures in each.values()),
-        )
-        for generation, each in instances.items()
-    }

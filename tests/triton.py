@@ -117,6 +117,11 @@ class RunningTriton:
             time.sleep(0.02)  # it says it to those who ask, and only then
         raise AssertionError(self.said.read_text())
 
+    def send(self, sig: signal.Signals) -> None:
+        """Send it a signal."""
+        assert self._process is not None
+        self._process.send_signal(sig)
+
     def kill(self) -> None:
         """End it and its stubs, if it runs."""
         if self._process is not None:

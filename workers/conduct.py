@@ -18,12 +18,16 @@ PROBATION_S: Final = 10.0
 PROBATION_POINTS: Final = 0.05
 ROUNDING: Final = 1e-9
 UNHEARD_S: Final = 2.0
+STALE_S: Final = 5.0
 WINDOW_S: Final = 30.0
+LOOK_S: Final = 1.0
 LEAST_ANSWERS: Final = 20
 BRAKE_POINTS: Final = 0.25
 BRAKE_ERRORS: Final = 6.0
 HOLD_S: Final = 2.5  # by then every sibling has told of the time since
+LONGEST_HOLD_S: Final = 10.0  # by then they have answered enough, if they are asked at all
 
+Told = dict[str, tuple[int, int]]
 Verdict = Literal["probation", "ready", "held", "suspect"]
 
 
@@ -71,10 +75,24 @@ def is_far_worse(own: Record, sibling: Record) -> bool:
     return difference >= BRAKE_POINTS and difference >= BRAKE_ERRORS * error
 
 
+def outdoing(own: Record, siblings: list[Record]) -> list[Record]:
+    """Return the siblings that it is far worse than; none if they are less than half of them."""
+    better = [sibling for sibling in siblings if is_far_worse(own, sibling)]
+    return better if 2 * len(better) >= len(siblings) else []
+
+
 def pooled(records: Iterable[Record]) -> Record:
     """One record of several."""
     each = list(records)
     return Record(sum(one.answers for one in each), sum(one.failures for one in each))
+
+
+class Look(NamedTuple):
+    """How things stood at a time: what it had answered itself, and what was told of all."""
+
+    at_s: float
+    own: Record
+    told: Told
 
 
 class Conduct:
@@ -88,9 +106,10 @@ class Conduct:
         self._generation = generation
         self._began_s = now_s
         self._start = Record()
-        self._past: deque[tuple[float, Record]] = deque()
+        self._past: deque[Look] = deque()
         self._depth: Depth | None = None
-        self._held_s = 0.0
+        self._heard_s = self._held_s = 0.0
+        self._forgiven_s = -math.inf
         self.verdict: Verdict = "probation" if generation > 1 else "ready"
         self.reason = ""
 
@@ -100,16 +119,15 @@ class Conduct:
     def begin(self, total: Record, now_s: float) -> None:
         """Count from here on: it begins to serve. What it has heard before it keeps."""
         self._start, self._began_s = total, now_s
-        self._past.append((now_s, total))
 
     @property
     def has_heard(self) -> bool:
         """Whether the scaler has said anything of the deployment."""
         return self._depth is not None
 
-    def hear(self, depth: Depth) -> None:
+    def hear(self, depth: Depth, now_s: float) -> None:
         """Take in what the scaler says of the deployment."""
-        self._depth = depth
+        self._depth, self._heard_s = depth, now_s
 
     def judge(self, total: Record, *, is_busy: bool, now_s: float) -> bool:
         """Look at what it has answered since its start; tell whether the verdict has changed.
@@ -120,7 +138,8 @@ class Conduct:
         if before == "probation":
             self.verdict = self._of_newcomer(total.without(self._start), is_busy, now_s)
         elif before in ("ready", "held"):
-            self.verdict = self._of_sibling(self._recent(total, now_s), now_s)
+            self._look(total, now_s)
+            self.verdict = self._of_sibling(total, now_s)
         return self.verdict != before
 
     def _of_newcomer(self, own: Record, is_busy: bool, now_s: float) -> Verdict:
@@ -141,35 +160,51 @@ class Conduct:
         own = total.without(self._start)
         return self.verdict == "probation" and own.answers >= PROBATION_ANSWERS
 
-    def _of_sibling(self, own: Record, now_s: float) -> Verdict:
-        siblings = self._siblings()
-        better = [sibling for sibling in siblings if is_far_worse(own, sibling)]
-        if not better or 2 * len(better) < len(siblings):
-            return "ready"
+    def _of_sibling(self, total: Record, now_s: float) -> Verdict:
+        own = total.without(self._past[0].own)
+        siblings = self._siblings(self._past[0].told, now_s)
+        better = outdoing(own, siblings)
+        held_s = now_s - self._held_s
         if self.verdict == "ready":
-            self._held_s = now_s
+            if better or (not siblings and self._is_suspicious(own, now_s)):
+                self._held_s = now_s
+                return "held"
+        elif better and held_s >= HOLD_S:
+            return self._accuse(own, f"{len(better)} of its siblings", pooled(better))
+        elif better or (not siblings and held_s < LONGEST_HOLD_S):
             return "held"
-        if now_s - self._held_s < HOLD_S:
-            return "held"
-        return self._accuse(own, f"{len(better)} of its siblings", pooled(better))
+        else:
+            self._forgiven_s = now_s
+        return "ready"
+
+    def _is_suspicious(self, own: Record, now_s: float) -> bool:
+        """Whether it is far worse than siblings ever were; what they do now is not known."""
+        is_forgiven = now_s - self._forgiven_s < WINDOW_S
+        return not is_forgiven and bool(outdoing(own, self._siblings({}, now_s)))
 
     def _accuse(self, own: Record, whom: str, others: Record) -> Verdict:
         self.reason = f"{own}; of {whom} {others}"
         return "suspect"
 
-    def _siblings(self) -> list[Record]:
-        """The others of its generation that have answered enough, as last told."""
-        if self._depth is None:
-            return []
-        told = self._depth.instances.get(str(self._generation), {})
-        others = [Record(*one) for instance, one in told.items() if instance != self._instance]
-        return [one for one in others if one.answers >= LEAST_ANSWERS]
+    def _told(self, now_s: float) -> Told:
+        """What each of its generation has answered since its start; nothing if that is old."""
+        if self._depth is None or now_s - self._heard_s > STALE_S:
+            return {}
+        return self._depth.instances.get(str(self._generation), {})
 
-    def _recent(self, total: Record, now_s: float) -> Record:
-        """What it has answered in the last half minute."""
+    def _siblings(self, before: Told, now_s: float) -> list[Record]:
+        """What others have answered since, those that have answered enough."""
+        grown = [
+            Record(*counts).without(Record(*before.get(instance, (0, 0))))
+            for instance, counts in self._told(now_s).items()
+            if instance != self._instance
+        ]
+        return [one for one in grown if one.answers >= LEAST_ANSWERS]
+
+    def _look(self, total: Record, now_s: float) -> None:
+        """Remember how things stand once a second, for half a minute."""
         past = self._past
-        if not past or now_s - past[-1][0] >= 1.0:
-            past.append((now_s, total))
-        while len(past) > 1 and now_s - past[0][0] > WINDOW_S:
+        if not past or now_s - past[-1].at_s >= LOOK_S:
+            past.append(Look(now_s, total, self._told(now_s)))
+        while len(past) > 1 and now_s - past[0].at_s > WINDOW_S:
             past.popleft()
-        return total.without(past[0][1])

@@ -6,10 +6,12 @@ Ring: service.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Final
 
 from mesh.clock import BrokerClock
+from mesh.errors import BusError
 from mesh.subjects import Lane
 from workers.desk import Desk
 from workers.instance import Instance
@@ -53,7 +55,8 @@ class Intake:
         if not self._was_open:
             self._was_open = True
             self._bus.on_reconnect(self._restart)
-        await self._restart()
+        with contextlib.suppress(BusError):  # it is away: the reconnect opens it
+            await self._restart()
 
     async def close(self) -> None:
         """Stop to pull; all that was on its way has been delivered when this returns."""

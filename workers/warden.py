@@ -64,7 +64,7 @@ class Warden:
 
     async def _hear(self, message: Message) -> None:
         if (depth := wire.decode(message.data, Depth)) is not None:
-            self._conduct.hear(depth)
+            self._conduct.hear(depth, self._loop.time())
 
     async def run(self) -> None:
         """Let it pull, as far as it may, for ever."""
@@ -80,11 +80,12 @@ class Warden:
     def look(self, now_s: float) -> None:
         """Judge it; sync, so that what is decided holds before the next request begins."""
         is_busy = bool(self._consumer.desk.running)
-        if self._conduct.judge(self._total, is_busy=is_busy, now_s=now_s):
-            self._limit()
+        has_changed = self._conduct.judge(self._total, is_busy=is_busy, now_s=now_s)
         standing = self._standing
         if not standing.pulls:
-            self._consumer.halt()
+            self._consumer.halt()  # before more slots would have more begin
+        if has_changed:
+            self._limit()
         if standing != self._applied:
             self._news.set()
 
@@ -122,7 +123,8 @@ class Warden:
             self._consumer.release()
         if (standing.state, standing.reason) != (self._heart.state, self._heart.reason):
             await self._heart.become(standing.state, standing.reason)
-            await self._tell(standing)
+            if standing.state in TOLD:
+                await self._tell(standing)
         if self._is_open and not standing.pulls:
             self._is_open = False
             await self._consumer.stop_pulling()

@@ -409,3 +409,42 @@ async def test_answers_given_while_the_broker_is_away_arrive_after(nats_server):
     await stage.until_left(0)
     await stage.tear_down()
     await bus.close()
+
+
+async def test_on_probation_requests_come_one_by_one(make_stage):
+    """Each is asked for when the one before has ended; afterwards all slots are filled."""
+    stage = await make_stage(slots=4)
+    stage.consumer.limit(1, is_on_probation=True)
+    for number in range(6):
+        await stage.send(number)
+    await stage.until(lambda: len(stage.given) == 1)
+    stage.answer(0)
+    await stage.until(lambda: len(stage.given) == 2)
+    held = len(stage.consumer.desk)
+
+    stage.consumer.limit(4, is_on_probation=False)
+    await stage.until(lambda: len(stage.given) == 5)
+
+    assert held == 1
+
+
+async def test_a_halted_instance_begins_nothing_and_keeps_nothing(make_stage):
+    """Whatever comes yet goes back to the queue, until it goes on."""
+    stage = await make_stage(slots=1)
+    await stage.send(1)
+    await stage.until(lambda: stage.given)
+    await stage.send(2)
+    await stage.until(lambda: len(stage.consumer.desk) == 2)
+
+    stage.consumer.halt()
+    stage.consumer.limit(4, is_on_probation=False)
+    stage.answer(0)
+    await stage.consumer.stop_pulling()
+    await stage.until_left(1)
+    begun, held = len(stage.given), len(stage.consumer.desk)
+    stage.consumer.release()
+    await stage.consumer.intake.open()
+    await stage.until(lambda: len(stage.given) == 2)
+
+    assert (begun, held) == (1, 0)
+    assert stage.consumer.tally.outcomes["handed_back"] == 1

@@ -2,15 +2,19 @@
 
 import asyncio
 import json
+import signal
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from mesh.errors import BootError
+from mesh.spec.runtime import Probe
 from tests.runners import Heard
 from tests.triton import RunningTriton, write_model
 from workers.exchange import RunRequest
 from workers.pool import Pool
+from workers.probe import Probes
+from workers.probed import ProbedRuntime
 from workers.triton.runtime import AttachedRuntime
 
 pytestmark = pytest.mark.foreign
@@ -76,6 +80,26 @@ async def test_what_a_server_ends_with_has_begun(pool: Pool, heard: Heard):
     ended = await heard.exit()
 
     assert ended.started == {1}
+
+
+async def test_its_readiness_is_asked_for(heard: Heard, running: RunningTriton):
+    """A server that does not answer gets nothing until it does; it is not let go for that."""
+    quick = Probe(initial_delay=1, period=1, timeout=1, failure_threshold=1)
+    attached = AttachedRuntime(running.address, frozenset({"echo"}))
+    pool = Pool(ProbedRuntime(attached, Probes(readiness=quick)), heard.callbacks)
+    await pool.start()
+    running.send(signal.SIGSTOP)
+    await heard.until(lambda: not pool.is_ready)
+    reason = pool.unready
+
+    running.send(signal.SIGCONT)
+    await heard.until(lambda: pool.is_ready)
+    pool.submit(request(1))
+
+    assert reason.startswith("the readiness probe failed")
+    assert (await heard.end(1)).status == 200
+    assert heard.exits == []
+    await pool.close(1.0)
 
 
 @pytest.mark.parametrize("missing", ["model", "server"])

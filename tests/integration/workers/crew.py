@@ -17,7 +17,7 @@ from mesh.spec.options import QueueOptions
 from mesh.streams import ensure_queue, ensure_topology
 from mesh.subjects import WorkerAddress
 from mesh.wire import Depth, Event, WorkerHeartbeat
-from scaler.health import Health, by_generation
+from scaler.health import Health
 from workers.service import run_worker
 
 TELL_S = 0.1
@@ -121,14 +121,13 @@ class Crew:
 
     async def _tell(self) -> None:
         while True:
-            instances = self._health.of("iris", "blue", self._clock())
             depth = Depth(
                 endpoint="iris",
                 deployment="blue",
                 lanes={},
                 serving=self.serving,
-                health=by_generation(instances),
-                instances=instances,
+                health=self._health.lately("iris", "blue", self._clock()),
+                instances=self._health.totals("iris", "blue"),
             )
             await self.bus.publish(subjects.depth("iris", "blue"), wire.encode(depth))
             await asyncio.sleep(TELL_S)  # as the scaler does

@@ -44,3 +44,29 @@ async def test_a_single_instance_has_nobody_to_be_worse_than(crew):
     await crew.until(lambda: crew.said["only"][-1].service.answered > 50)
 
     assert "unready" not in {said.state for said in crew.said["only"]}
+
+
+FRAGILE = """
+import os, time
+def init(): pass
+def run(raw):
+    if os.path.exists("{gate}"):
+        raise ValueError("what all of them need is gone")
+    time.sleep(0.02)
+    return raw
+"""
+
+
+async def test_all_that_break_at_once_go_on(crew, tmp_path):
+    """Those that fail first wait for a moment at most: the others tell that they fail too."""
+    gate = tmp_path / "gate"
+    for name in ("one", "two", "three"):
+        await crew.start(name, FRAGILE.format(gate=gate))
+    async with crew.clients(8):
+        await crew.until(lambda: len(crew.answers) > 300)
+        gate.touch()
+        await crew.until(lambda: sum(status != 200 for status, _ in crew.answers) > 100)
+        await crew.start("young", FRAGILE.format(gate=gate))
+        await crew.until(lambda: all(len(crew.by(n)) > 1000 for n in ("one", "two", "young")))
+
+    assert "suspect" not in {said.state for name in crew.said for said in crew.said[name]}

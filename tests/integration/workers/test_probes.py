@@ -20,7 +20,7 @@ def runner() -> int:
     [found] = [
         child.pid
         for child in psutil.Process().children()
-        if any(part.endswith("/runner") for part in child.cmdline())
+        if any(part.endswith("/runner") for part in child.as_dict(["cmdline"])["cmdline"] or ())
     ]
     return found
 

@@ -2,7 +2,7 @@
 
 from mesh.figures import ServiceTime
 from mesh.wire import WorkerHeartbeat
-from scaler.health import Health, by_generation
+from scaler.health import Health
 
 
 def beat(answered, failed, instance="a", generation=1):
@@ -18,7 +18,7 @@ def beat(answered, failed, instance="a", generation=1):
 
 
 def told(health, now_s):
-    return health.of("iris", "blue", now_s)
+    return health.lately("iris", "blue", now_s)
 
 
 def test_what_is_heard_first_is_where_it_stands():
@@ -28,7 +28,7 @@ def test_what_is_heard_first_is_where_it_stands():
 
     assert told(health, 0.0) == {}
     health.hear(beat(110, 51), 1.0)
-    assert told(health, 1.0) == {"1": {"a": (10, 1)}}
+    assert told(health, 1.0) == {"1": (10, 1)}
 
 
 def test_older_answers_are_forgotten():
@@ -37,7 +37,7 @@ def test_older_answers_are_forgotten():
     for at_s in range(61):
         health.hear(beat(at_s, 0), float(at_s))
 
-    assert told(health, 60.0) == {"1": {"a": (31, 0)}}
+    assert told(health, 60.0) == {"1": (31, 0)}
     assert told(health, 100.0) == {}
 
 
@@ -48,7 +48,17 @@ def test_generations_are_apart():
         for instance, generation in (("a", 1), ("b", 1), ("c", 2)):
             health.hear(beat(answered, answered // 5, instance, generation), answered / 10)
 
-    assert by_generation(told(health, 1.0)) == {"1": (20, 4), "2": (10, 2)}
+    assert told(health, 1.0) == {"1": (20, 4), "2": (10, 2)}
+
+
+def test_instances_have_their_totals():
+    """All that each has counted, from its own start on."""
+    health = Health()
+    health.hear(beat(100, 50), 0.0)
+    health.hear(beat(7, 0, "b", 2), 0.0)
+    health.hear(beat(0, 0, "c", 2), 0.0)
+
+    assert health.totals("iris", "blue") == {"1": {"a": (100, 50)}, "2": {"b": (7, 0)}}
 
 
 def test_who_is_silent_is_forgotten():

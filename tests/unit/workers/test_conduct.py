@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh.wire import Depth
-from workers.conduct import HOLD_S, Conduct, Record, is_far_worse, is_worse
+from workers.conduct import HOLD_S, STALE_S, Conduct, Record, is_far_worse, is_worse
 
 COUNTS = st.integers(0, 1000)
 RECORDS = st.tuples(COUNTS, COUNTS).map(lambda pair: Record(max(pair), min(pair)))
@@ -25,7 +25,7 @@ def depth(serving=1, *, health=None, instances=None):
 def newcomer(**told):
     """An instance of generation 2 that has begun to serve at second 0."""
     conduct = Conduct("me", 2, 0.0)
-    conduct.hear(depth(**told))
+    conduct.hear(depth(**told), 0.0)
     conduct.begin(Record(), 0.0)
     return conduct
 
@@ -101,11 +101,10 @@ def test_a_verdict_before_the_20th_answer_is_that_of_the_20th(serving, results):
         assert verdicts[-1] == ("probation" if sum(results) else "ready")
 
 
-def sibling(told, *, health_of="1"):
-    """An instance of generation 1, which is ready, with what is told of all of them."""
-    conduct = Conduct("me", 1, 0.0)
-    conduct.begin(Record(), 0.0)
-    conduct.hear(depth(instances={health_of: told}))
+def sibling(told, *, generation="1"):
+    """An instance of generation 1, ready for a second, and what all have answered since then."""
+    conduct = young({})
+    conduct.hear(depth(instances={generation: told}), 1.0)
     return conduct
 
 
@@ -125,9 +124,54 @@ def test_siblings_that_fail_too_let_it_go_on():
     """It was only the first to be hit."""
     conduct = sibling({"a": (40, 0)})
     held = verdict(conduct, 20, 20, 1.0)
-    conduct.hear(depth(instances={"1": {"a": (60, 40)}}))
+    conduct.hear(depth(instances={"1": {"a": (80, 40)}}), 2.0)
 
     assert (held, verdict(conduct, 20, 20, 2.0)) == ("held", "ready")
+
+
+def young(told):
+    """An instance that has begun to serve just now, beside others."""
+    conduct = Conduct("me", 1, 0.0)
+    conduct.hear(depth(instances={"1": told}), 0.0)
+    conduct.begin(Record(), 0.0)
+    verdict(conduct, 0, 0, 0.0)
+    return conduct
+
+
+def test_a_young_one_is_held_for_what_siblings_did_before():
+    """It does not draw the traffic until they have answered beside it; that alone condemns it."""
+    conduct = young({"a": (10_000, 0)})
+    held = [verdict(conduct, 20, 20, at_s) for at_s in (0.1, 3.0)]
+    conduct.hear(depth(instances={"1": {"a": (10_020, 0)}}), 3.0)
+
+    assert [*held, verdict(conduct, 20, 20, 3.1)] == ["held", "held", "suspect"]
+
+
+def test_a_hold_that_brings_nothing_ends():
+    """Nobody has answered beside it for ten seconds: it goes on, and is not held for that again."""
+    conduct = young({"a": (10_000, 0)})
+
+    verdicts = []
+    for at_s in (0.0, 9.9, 10.0, 20.0):
+        conduct.hear(depth(instances={"1": {"a": (10_000, 0)}}), at_s)
+        verdicts.append(verdict(conduct, 20, 20, at_s))
+
+    assert verdicts == ["held", "held", "ready", "ready"]
+
+
+def test_what_was_told_long_ago_is_not_known():
+    """A scaler that is away says nothing of siblings."""
+    conduct = young({"a": (10_000, 0)})
+
+    assert verdict(conduct, 20, 20, STALE_S + 1) == "ready"
+
+
+def test_what_siblings_did_before_condemns_nobody():
+    """A young instance that fails with all the others is not measured by their better days."""
+    conduct = young({"a": (10_000, 0)})
+    conduct.hear(depth(instances={"1": {"a": (10_025, 25)}}), 3.0)
+
+    assert verdict(conduct, 25, 25, 3.0) == "ready"
 
 
 @pytest.mark.parametrize(
@@ -148,18 +192,20 @@ def test_the_brake_leaves_an_instance_alone(told, own):
 
 def test_other_generations_are_no_siblings():
     """Their code is another."""
-    assert verdict(sibling({"a": (90, 0)}, health_of="2"), 90, 90, 1.0) == "ready"
+    assert verdict(sibling({"a": (90, 0)}, generation="2"), 90, 90, 1.0) == "ready"
 
 
 def test_only_the_last_half_minute_counts():
     """What it did well before does not hide that it is broken now."""
-    conduct = sibling({"a": (90, 0)})
-    for at_s in range(40):
-        verdict(conduct, 100 * at_s, 0, float(at_s))
-    for at_s in range(40, 70):
-        verdict(conduct, 3900 + at_s - 39, at_s - 39, float(at_s))
+    conduct = sibling({})
+    for at_s in range(70):
+        conduct.hear(depth(instances={"1": {"a": (10 * at_s, 0)}}), float(at_s))
+        now = verdict(conduct, 100 * at_s, 0, float(at_s))
+    for at_s in range(70, 79):
+        conduct.hear(depth(instances={"1": {"a": (10 * at_s, 0)}}), float(at_s))
+        now = verdict(conduct, 6900 + 100 * (at_s - 69), 100 * (at_s - 69), float(at_s))
 
-    assert verdict(conduct, 3931, 31, 70.0) in ("held", "suspect")
+    assert now == "held"
 
 
 @given(own=RECORDS, other=RECORDS)
