@@ -19,7 +19,7 @@ from mesh.figures import size_text
 from mesh.subjects import WorkerAddress
 from scaler.launchers import Need, Running
 from scaler.launchers.limits import Overrun, out_of_memory
-from scaler.launchers.proctree import members, read_table
+from scaler.launchers.proctree import tree
 
 CONTROLLERS: Final = frozenset({"cpu", "memory"})
 PERIOD_US: Final = 100_000
@@ -135,11 +135,9 @@ def settings(need: Need) -> dict[str, str]:
 
 def put_in(folder: Path, pid: int) -> None:
     """Move a process, and all it has started, into a group."""
-    (folder / "cgroup.procs").write_text(str(pid))
-    for process in members(read_table(), pid):
-        if process.pid != pid:
-            with contextlib.suppress(ProcessLookupError):
-                (folder / "cgroup.procs").write_text(str(process.pid))
+    for one in tree(pid):
+        with contextlib.suppress(ProcessLookupError):
+            (folder / "cgroup.procs").write_text(str(one))
 
 
 def open_cgroups(state_dir: Path, chosen: str = "", proc: Path = Path("/proc/self")) -> Cgroups:

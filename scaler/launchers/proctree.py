@@ -100,6 +100,17 @@ def kill(process: Proc) -> None:
             os.close(fd)
 
 
+def tree(root: int) -> list[int]:
+    """Return a process and all it has started that still have their parents, by pid."""
+    found = [root]
+    for pid in found:  # it grows meanwhile
+        for thread in threads(pid):
+            with contextlib.suppress(OSError):
+                children = Path(PROC, str(pid), "task", str(thread), "children").read_text()
+                found += map(int, children.split())
+    return found
+
+
 def threads(pid: int) -> list[int]:
     """Return the threads of a process."""
     try:

@@ -25,6 +25,7 @@ from scaler.launchers.proctree import (
     proportional_bytes,
     read_table,
     threads,
+    tree,
 )
 
 FULL_LOOK: Final = 4
@@ -71,8 +72,7 @@ class Watcher:
             self._held.setdefault(running.address, _Held(running))
             self._looks = 0
         if running.place.cpus:
-            processes = members(read_table(), running.pid)
-            for thread in (thread for one in processes for thread in threads(one.pid)):
+            for thread in (thread for pid in tree(running.pid) for thread in threads(pid)):
                 with contextlib.suppress(ProcessLookupError):
                     os.sched_setaffinity(thread, running.place.cpus)
 

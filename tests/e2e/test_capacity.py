@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.person import Person
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(180)
 # Its instance has a worker, which takes some 70 MiB, and a runner that takes as much as is asked.
 HUNGRY = """
 import json

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import signal
+import subprocess
 import sys
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from mesh.gpus import Gpu, Gpus
 from mesh.process import THREADS, Identity
 from mesh.subjects import WorkerAddress
-from scaler.launchers import Need, NoRoomError
+from scaler.launchers import Need, NoRoomError, Place, Running
 from scaler.launchers.assignment import Machine
 from scaler.launchers.cgroup import CgroupError, open_cgroups
 from scaler.launchers.process import ProcessLauncher
@@ -120,6 +122,28 @@ async def test_an_instance_is_bound_to_its_cores(bench):
 
     assert [len(cpus) for cpus in bound] == [1, 1]
     assert bound[0] != bound[1]
+
+
+def test_what_an_instance_has_started_already_is_bound_too():
+    """A spare worker may have processes before it is an instance."""
+    reading, writing = os.pipe()
+    code = "import os, signal\nif child := os.fork(): os.write({}, b'%d' % child)\nsignal.pause()"
+    worker = subprocess.Popen(
+        [sys.executable, "-c", code.format(writing)], pass_fds=[writing], start_new_session=True
+    )
+    child = int(os.read(reading, 20))
+    spare = Running(
+        address=BLUE, generation=1, pid=worker.pid, started_s=0.0, place=Place(cpus=(0,))
+    )
+
+    Watcher().hold(spare)
+    bound = [os.sched_getaffinity(pid) for pid in (worker.pid, child)]
+    os.killpg(worker.pid, signal.SIGKILL)
+    worker.wait()
+    os.close(reading)
+    os.close(writing)
+
+    assert bound == [{0}, {0}]
 
 
 async def test_libraries_start_as_many_threads_as_there_are_cores(bench, monkeypatch):
