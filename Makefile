@@ -14,7 +14,8 @@ WORKERS ?= 3  # test processes at once: on two cores most of them wait for somet
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-triton test test-all check fmt fmt-check lint type imports unit \
-	integration contract e2e gpu chaos overload cover bench bench-compare bench-reaction containers schema dashboards lock clean
+	integration contract e2e gpu chaos overload cover bench bench-compare bench-scaling bench-reaction \
+	containers schema dashboards lock clean
 
 help: ## explain the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -97,6 +98,10 @@ bench-reaction: setup ## how soon instances are there: from zero to one, and in 
 bench-compare: setup ## this tree against BASE=<commit>, interleaved
 	@scripts/need-wrk.sh
 	@$(BIN)/python -m benchmarks.compare --base "$(BASE)" $(BENCH_ARGS)
+
+bench-scaling: setup ## our scaling policy beside others', and the simulator beside a real minute
+	@$(BIN)/python -m benchmarks.scaling.run
+	@$(BIN)/python -m benchmarks.scaling.reality
 
 containers: setup ## build the images, bring a mesh up with compose, invoke a model, take it down
 	@scripts/containers.sh

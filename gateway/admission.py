@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from mesh import expected
 from mesh.errors import CapacityError
 from mesh.figures import ServiceTime
 from mesh.spec.options import Admission
@@ -18,7 +19,6 @@ VALID_S: Final = 5.0
 # run() takes its time, and the way back too; a worker drops what it could not end by then.
 RUN_MARGIN: Final = 1.25
 HEADROOM: Final = 0.9  # a forecast is none to the last millisecond: service times vary
-SHARE: Final = 0.9  # of the slots, while queued requests have theirs
 IN_FLIGHT: Final = 2  # requests per slot that Azure lets in
 
 
@@ -59,12 +59,7 @@ class Forecast:
         depth, ahead = self._depth, self.ahead(now_s)
         if depth is None or ahead is None:
             return None
-        if not depth.ready:
-            return depth.startup_s or None
-        rate = self._rate(depth)
-        if rate is None:
-            return None
-        return max(0.0, ahead - depth.slots + 1) / rate
+        return expected.wait_s(depth, ahead)
 
     def check(self, timeout_s: float, now_s: float) -> None:
         """Refuse what could not be answered in time, or what is too much at once.
@@ -101,21 +96,12 @@ class Forecast:
             return
         limit = IN_FLIGHT * depth.slots
         if ahead >= limit:
-            rate = self._rate(depth)
+            rate = expected.rate_per_s(depth)
             raise CapacityError(
                 f"deployment {self.deployment} has {ahead} requests in flight, "
                 f"{limit} are its limit",
                 retry_after_s=(ahead - limit + 1) / rate if rate else 0.0,
             )
-
-    @staticmethod
-    def _rate(depth: Depth) -> float | None:
-        """Return how many requests a second are served, None if that is not known."""
-        slot_s = depth.service.slot_s
-        if not depth.slots or slot_s <= 0.0:
-            return None
-        share = SHARE if depth.lanes.get("queued") else 1.0
-        return share * depth.slots / slot_s
 
 
 def _run_s(service: ServiceTime) -> float:

@@ -38,6 +38,7 @@ from mesh.errors import (
     PayloadTooLargeError,
     RequestError,
 )
+from mesh.names import is_request_id
 from mesh.records import JobRecord
 
 log = logging.getLogger("gateway.ingress")
@@ -64,7 +65,7 @@ class NotDueError(CapacityError):
 def id_of(headers: Mapping[str, str], seq: int) -> str:
     """Return the request's id: the producer's own if it is one, else made of its number."""
     for name in (wire.REQUEST_ID, wire.MSG_ID):
-        if subjects.is_request_id(headers.get(name, "")):
+        if is_request_id(headers.get(name, "")):
             return headers[name]
     return subjects.ingress_id(seq)
 

@@ -13,9 +13,11 @@ from gateway.call import Call, client_id
 from gateway.traffic import TrafficLog
 from mesh import wire
 from mesh.errors import BusError, CapacityError, DeadlineExceededError, MeshError
+from mesh.traffic import AccessRecord
 from mesh.v2 import PATH_CHARS
 
 CLIENT_GONE: Final = 499
+TURNED_AWAY: Final = (429, 503)  # at the door: how long that takes says nothing of the model
 USER_AGENT_CHARS: Final = 200
 
 
@@ -58,6 +60,8 @@ class Ledger:
         if answered.model_status:
             meters.queued.observe(answered.queued_ms / 1000)
             meters.run.observe(answered.run_ms / 1000)
+        elif status in TURNED_AWAY:
+            meters.turned_away.observe(total_s)
         if self._traffic is not None:
             record = _record(call, total_s, status, answered)
             self._traffic.add(call.exchange.route.endpoint, record)
@@ -74,10 +78,10 @@ class Ledger:
             meters.refusals[error.code] = meters.refusals.get(error.code, 0) + 1
 
 
-def _record(call: Call, total_s: float, status: int, answered: Answered) -> wire.AccessRecord:
+def _record(call: Call, total_s: float, status: int, answered: Answered) -> AccessRecord:
     exchange = call.exchange
     headers = exchange.headers
-    return wire.AccessRecord(
+    return AccessRecord(
         at_s=time.time() - total_s,
         request_id=call.request_id,
         deployment=call.deployment,

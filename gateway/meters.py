@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final, Literal
 
 from mesh.tally import Histogram
@@ -24,6 +25,7 @@ class Meters:
         "statuses",
         "timed_out",
         "total",
+        "turned_away",
     )
 
     def __init__(self) -> None:
@@ -34,6 +36,7 @@ class Meters:
         self.timed_out = 0
         self.mirrored: dict[MirrorOutcome, int] = {}
         self.total = Histogram()
+        self.turned_away = Histogram()  # those of `total` that were refused
         self.queued = Histogram()
         self.run = Histogram()
 
@@ -44,6 +47,14 @@ class Meters:
     def offered(self) -> dict[str, int]:
         """What the deployment was offered, by what became of it at the door."""
         return {"accepted": self.accepted, "refused": self.refused, "timed_out": self.timed_out}
+
+    @property
+    def latency(self) -> list[int]:
+        """How many requests were served, or given up by who asked, by bucket of their time here."""
+        return [
+            total - refused
+            for total, refused in zip(self.total.counts, self.turned_away.counts, strict=True)
+        ]
 
     def count_status(self, status: int) -> None:
         """Count one request by the status its client got."""
@@ -75,8 +86,13 @@ class MeterBook:
 
     def offered(self) -> dict[str, dict[str, int]]:
         """Return what every deployment was offered, by `endpoint/deployment`."""
-        return {
-            f"{endpoint}/{deployment}": meters.offered
-            for (endpoint, deployment), meters in self.meters.items()
-            if deployment
-        }
+        return {name: meters.offered for name, meters in self._named()}
+
+    def latency(self) -> dict[str, list[int]]:
+        """Return how long every deployment took, by `endpoint/deployment` and bucket."""
+        return {name: meters.latency for name, meters in self._named()}
+
+    def _named(self) -> Iterator[tuple[str, Meters]]:
+        for (endpoint, deployment), meters in self.meters.items():
+            if deployment:
+                yield f"{endpoint}/{deployment}", meters

@@ -241,6 +241,7 @@ class Gateway:
             "url": self._settings.public_url or self._url_from_afar(),
             "pending": self.in_flight,
             "offered": self._book.offered(),
+            "latency": self._book.latency(),
             "metrics_url": self.url + metrics.PATH,
         }
 

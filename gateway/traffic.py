@@ -12,6 +12,7 @@ from typing import Final
 
 from mesh import subjects, wire
 from mesh.errors import BusError
+from mesh.traffic import AccessRecord
 
 log = logging.getLogger("gateway.traffic")
 
@@ -27,7 +28,7 @@ class TrafficLog:
     def __init__(self, gateway: str, post: Post) -> None:
         self._gateway = gateway
         self._post = post
-        self._records: dict[str, list[wire.AccessRecord]] = {}
+        self._records: dict[str, list[AccessRecord]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self.lost = 0
@@ -35,7 +36,7 @@ class TrafficLog:
     def __repr__(self) -> str:
         return f"<TrafficLog waiting={sum(map(len, self._records.values()))} lost={self.lost}>"
 
-    def add(self, endpoint: str, record: wire.AccessRecord) -> None:
+    def add(self, endpoint: str, record: AccessRecord) -> None:
         """Take one record."""
         records = self._records.get(endpoint)
         if records is None:
@@ -55,7 +56,7 @@ class TrafficLog:
         for endpoint, records in everything.items():
             self._send(endpoint, records)
 
-    def _send(self, endpoint: str, records: list[wire.AccessRecord]) -> None:
+    def _send(self, endpoint: str, records: list[AccessRecord]) -> None:
         batch = wire.AccessBatch(endpoint=endpoint, gateway=self._gateway, records=records)
         try:
             self._post(subjects.traffic(endpoint), wire.encode(batch))

@@ -27,6 +27,7 @@ from mesh.errors import (
     error_body,
 )
 from mesh.kept import cancel, stop
+from mesh.names import NAME_RULE, REQUEST_ID_RULE, is_name, is_request_id
 from mesh.statuses import status_of
 from mesh.streams import next_message
 from mesh.subjects import KEPT_LANES
@@ -90,10 +91,8 @@ class Withdraws:
                 await self._bus.publish(message.reply, body, headers=said)
 
     async def _cancel(self, endpoint: str, request_id: str, headers: dict[str, str]) -> None:
-        if not subjects.is_request_id(request_id):
-            raise RequestError(
-                f"{wire.REQUEST_ID}: {request_id!r}: expected {subjects.REQUEST_ID_RULE}"
-            )
+        if not is_request_id(request_id):
+            raise RequestError(f"{wire.REQUEST_ID}: {request_id!r}: expected {REQUEST_ID_RULE}")
         try:
             await cancel(self._bus, endpoint, request_id)
         except NotFoundError:
@@ -135,8 +134,8 @@ def place_of(headers: dict[str, str]) -> tuple[str, int] | None:
     deployment, seq = headers.get(wire.DEPLOYMENT), headers.get(wire.SEQUENCE)
     if deployment is None and seq is None:
         return None
-    if deployment is None or not subjects.is_name(deployment):
-        raise RequestError(f"{wire.DEPLOYMENT}: {deployment!r}: expected {subjects.NAME_RULE}")
+    if deployment is None or not is_name(deployment):
+        raise RequestError(f"{wire.DEPLOYMENT}: {deployment!r}: expected {NAME_RULE}")
     if seq is None or not (seq.isascii() and seq.isdecimal() and len(seq) <= SEQ_DIGITS):
         raise RequestError(f"{wire.SEQUENCE}: {seq!r}: expected the number in the acknowledgement")
     return deployment, int(seq)

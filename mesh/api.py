@@ -12,6 +12,7 @@ import msgspec
 
 from mesh.figures import GpuFigures
 from mesh.records import Artifact, ProvisioningState
+from mesh.scaling.observation import Observation
 from mesh.spec.deployment import DeploymentSpec
 from mesh.spec.endpoint import EndpointSpec
 
@@ -39,7 +40,11 @@ class Name(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeploymentName(msgspec.Struct, frozen=True, kw_only=True):
-    """Which deployment. Verbs: deployment.get, deployment.delete, deployment.history."""
+    """Which deployment.
+
+    Verbs: deployment.get, deployment.delete, deployment.pause, deployment.resume,
+    deployment.history.
+    """
 
     endpoint: str
     name: str
@@ -171,11 +176,20 @@ class InstanceView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ScalingView(msgspec.Struct, frozen=True, kw_only=True):
-    """How a deployment's count follows its load: the bounds, and why it is what it is now."""
+    """How a deployment's count follows its load: the bounds, and why it is what it is now.
+
+    `seen`: the load at the last look; `notes`: why some of it is not known. `paused`: the count
+    stays as it is, or as somebody sets it. `profile`: which one applies, and what keeps its rules
+    from changing the count.
+    """
 
     min_instances: int
     max_instances: int
     reason: str = ""
+    seen: Observation | None = None
+    notes: list[str] = []
+    paused: bool = False
+    profile: str = ""
 
 
 class DeploymentView(msgspec.Struct, frozen=True, kw_only=True):
@@ -210,12 +224,13 @@ class DeploymentView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ScaleChange(msgspec.Struct, frozen=True, kw_only=True):
-    """A change of a deployment's number of instances; `at_s` is Unix time.
+    """A change of a deployment's number of instances, or a pause; `at_s` is Unix time.
 
-    `asked`: the count each target asked for, before the bounds. `queue`: requests queued or being
-    worked on, by lane. `ready` instances of `slots` each; `service_s` seconds a request took and
-    `cpu_percent` of one core, the mean of the instances; `offered_per_s` requests a second, of
-    which `refused_per_s` were refused. None if it was not known.
+    `asked`: the count each target asked for, before the bounds, and `why`. `queue`: requests queued
+    or being worked on, by lane. `ready` instances of `slots` each; `service_s` seconds a request
+    took and `cpu_percent` of one core, the mean of the instances; `offered_per_s` requests a
+    second, of which `refused_per_s` were refused. None if it was not known. `seen`: all that the
+    decision was made by; None if somebody set the count, or an older release made it.
     """
 
     at_s: float
@@ -235,6 +250,8 @@ class ScaleChange(msgspec.Struct, frozen=True, kw_only=True):
     cpu_percent: float | None
     offered_per_s: float | None = None
     refused_per_s: float | None = None
+    seen: Observation | None = None
+    why: dict[str, str] = {}
 
 
 class EndpointView(msgspec.Struct, frozen=True, kw_only=True):

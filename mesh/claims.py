@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from mesh import subjects
 from mesh.errors import ProtocolError
+from mesh.names import is_request_id
 
 CHUNK_BYTES: Final = 1 << 20
 NUMBER_DIGITS: Final = 15
@@ -38,7 +38,7 @@ def parse(text: str) -> Claim:
     """
     body_id, _, numbers = text.partition(";")
     size, _, chunks = numbers.partition(";")
-    if subjects.is_request_id(body_id) and _is_number(size) and _is_number(chunks):
+    if is_request_id(body_id) and _is_number(size) and _is_number(chunks):
         claim = Claim(body_id, int(size), int(chunks))
         if 0 < claim.chunks <= claim.size_bytes:
             return claim

@@ -22,6 +22,7 @@ from mesh.errors import (
     NotFoundError,
     error_body,
 )
+from mesh.names import REQUEST_ID_RULE, is_request_id
 from mesh.records import JobRecord, JobRun, JobState
 from mesh.statuses import status_of
 from mesh.streams import WRONG_LAST_SEQUENCE, last_message, store
@@ -156,8 +157,8 @@ async def known(bus: Bus, endpoint: str, request_id: str) -> JobStatus:
         NotFoundError: nothing is known of it (any more).
         BusError: the broker cannot say.
     """
-    if not subjects.is_request_id(request_id):
-        raise NotFoundError(f"a request's id has {subjects.REQUEST_ID_RULE}")
+    if not is_request_id(request_id):
+        raise NotFoundError(f"a request's id has {REQUEST_ID_RULE}")
     found = await status(bus, endpoint, request_id)
     if found is None:
         raise NotFoundError(f"no request {request_id!r}, or it is not known any more")

@@ -14,6 +14,7 @@ from mesh import history, subjects, wire
 from mesh.api import LetterNumber, LetterPurge, LetterRetried, LettersPurged, LetterView
 from mesh.bus import Bus
 from mesh.errors import NotFoundError, SpecError
+from mesh.names import NAME_RULE, is_name
 from mesh.streams import counts, read_message
 from mesh.verbs import Verbs
 from mesh.wire import DeadLetter
@@ -49,8 +50,8 @@ def letter_subject(endpoint: str | None, deployment: str | None) -> str:
         SpecError: what is given is no name.
     """
     for key, name in (("endpoint", endpoint), ("deployment", deployment)):
-        if name is not None and not subjects.is_name(name):
-            raise SpecError(f"{key}: {name!r}: expected {subjects.NAME_RULE}")
+        if name is not None and not is_name(name):
+            raise SpecError(f"{key}: {name!r}: expected {NAME_RULE}")
     return subjects.dead(endpoint or "*", deployment or "*")
 
 

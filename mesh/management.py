@@ -35,7 +35,7 @@ from mesh.folders import Folders, OnUpload, store_folders
 from mesh.generations import Generations
 from mesh.letters import DeadLetters
 from mesh.requests import Requests
-from mesh.scales import DEFAULT_CHANGES, read_scale_changes
+from mesh.scales import Scales
 from mesh.spec.deployment import DeploymentSpec
 from mesh.spec.endpoint import EndpointSpec
 from mesh.verbs import Verbs
@@ -75,6 +75,7 @@ class Management:
         self.generations = Generations(bus, self._verbs)
         self.dead_letters = DeadLetters(bus, self._verbs)
         self.requests = Requests(bus, self._verbs)
+        self.scaling = Scales(bus, self._verbs)
         self.capacity = Capacity(self._verbs)
 
     def __repr__(self) -> str:
@@ -264,7 +265,7 @@ class Management:
 
         Raises:
             NotFoundError: there is no such deployment.
-            ConflictError: its number follows the load.
+            ConflictError: its number follows the load, and that is not paused.
         """
         request = api.Scale(endpoint=endpoint, name=name, instance_count=instance_count)
         return await self._verbs.call("deployment.scale", request, DeploymentView)
@@ -282,17 +283,7 @@ class Management:
         """Yield console lines of a deployment's instances, oldest first."""
         return read_console(self._bus, query)
 
-    async def scale_history(
-        self, endpoint: str, name: str | None = None, *, limit: int = DEFAULT_CHANGES
-    ) -> list[ScaleChange]:
-        """Return how the load changed the number of instances and why, oldest first.
-
-        Args:
-            endpoint: the endpoint.
-            name: one of its deployments; None for all. Those deleted meanwhile are told too.
-            limit: how many of the last changes.
-        """
-        return await read_scale_changes(self._bus, endpoint, name, limit)
+    # ---------------------------------------------------------------------------------- the rest
 
     async def status(self) -> StatusView:
         """Return the whole mesh at a glance."""

@@ -49,6 +49,7 @@ class DeploymentRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     A change of anything but the instance count and how it is chosen makes a new generation. The
     record of each generation is also kept under its own key, unchanged for ever but for deletion.
     `all_traffic`: it is to get all live traffic once it is ready; cleared when that is done.
+    `paused_count`: the instances to keep while autoscaling is paused, None while it is not.
     `change`: what differs from the generation before, on one line.
     """
 
@@ -61,6 +62,12 @@ class DeploymentRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     deleting: bool = False
     all_traffic: bool = False
     change: str = ""
+    paused_count: int | None = None
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether it would follow the load if somebody had not paused that."""
+        return self.paused_count is not None and self.spec.autoscale is not None
 
 
 class JobRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -142,7 +149,9 @@ class DeploymentState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     `serving` is the newest generation that has been ready: the one kept alive while a newer one
     starts, or after a newer one has failed. `settled` is the instance count last reached. `target`
     is the count the load asks for and `target_reason` why it came to be, None and empty if nothing
-    scales. `failures`: why generations have failed that still have a record, by generation.
+    scales. `told` is the count that the history of changes ends with, None where nothing has been
+    counted yet, `told_paused` whether it ends with a pause. `failures`: why generations have failed
+    that still have a record, by generation.
     """
 
     state: ProvisioningState
@@ -155,4 +164,6 @@ class DeploymentState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     settled: int = 0
     target: int | None = None
     target_reason: str = ""
+    told: int | None = None
+    told_paused: bool = False
     failures: dict[int, str] = {}

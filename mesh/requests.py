@@ -17,6 +17,7 @@ from mesh.bus import Bus
 from mesh.clock import parse_broker_time
 from mesh.errors import SpecError
 from mesh.jobs import JobStatus
+from mesh.names import NAME_RULE, is_name
 from mesh.request_api import RequestId, RequestRetried, RequestView
 from mesh.verbs import Verbs
 
@@ -96,8 +97,8 @@ class Requests:
 
     async def _names(self, endpoint: str | None, newest: int | None) -> list[Name]:
         """Return which requests there are, newest first."""
-        if endpoint is not None and not subjects.is_name(endpoint):
-            raise SpecError(f"endpoint: {endpoint!r}: expected {subjects.NAME_RULE}")
+        if endpoint is not None and not is_name(endpoint):
+            raise SpecError(f"endpoint: {endpoint!r}: expected {NAME_RULE}")
         subject = subjects.job(endpoint or "*", "*")
         names: dict[Name, None] = {}
         messages: AsyncGenerator[history.Past] = history.read(

@@ -96,6 +96,7 @@ class GatewaySettings(Section, frozen=True, kw_only=True):
 class ScalerSettings(Section, frozen=True, kw_only=True):
     """The scaler and the management service; host and port are those of its metrics.
 
+    `prometheus_url` is asked for what deployments scale by, every `prometheus_interval_s`.
     `instance_types` is a file laid over the packaged one. `limits`: whether instances are held to
     their type; `cgroup` a folder delegated to the mesh, empty: look for one.
     """
@@ -104,6 +105,8 @@ class ScalerSettings(Section, frozen=True, kw_only=True):
     port: Port = 8081
     restart_min_s: Seconds = 0.5
     restart_max_s: Seconds = 30.0
+    prometheus_url: str = ""
+    prometheus_interval_s: Seconds = 15.0
     instance_types: str = ""
     limits: Limits = "warn"
     cgroup: str = ""

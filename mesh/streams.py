@@ -140,6 +140,11 @@ async def purge(bus: Bus, stream: str, subject: str, up_to: int) -> int:
     return int((await bus.api(f"STREAM.PURGE.{stream}", asked))["purged"])
 
 
+async def forget(bus: Bus, stream: str, subject: str) -> None:
+    """Remove all messages on a subject."""
+    await bus.api(f"STREAM.PURGE.{stream}", {"filter": subject})
+
+
 async def counts(bus: Bus, stream: str, subject: str) -> tuple[dict[str, int], int]:
     """Return how many messages each subject has that matches, and the stream's last number."""
     state = (await bus.api(f"STREAM.INFO.{stream}", {"subjects_filter": subject}))["state"]

@@ -5,20 +5,11 @@ Source: protocol v1, `docs/protocol.md`. Ring: values.
 
 from __future__ import annotations
 
-import re
 from typing import Final, Literal, NamedTuple
 
 Lane = Literal["interactive", "queued", "background", "shadow"]
 LANES: Final[tuple[Lane, ...]] = ("interactive", "queued", "background", "shadow")
 KEPT_LANES: Final[tuple[Lane, ...]] = ("queued", "background")  # whose results are kept
-
-NAME: Final = re.compile(r"^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?$")
-NAME_RULE: Final = (
-    "3-32 characters: letters, digits and dashes, starting with a letter, not ending with a dash"
-)
-
-REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-REQUEST_ID_RULE: Final = "1-64 characters: letters, digits, dashes and underscores"
 
 CONFIG_BUCKET: Final = "mesh-config"
 STATE_BUCKET: Final = "mesh-state"
@@ -35,6 +26,7 @@ LOGS_STREAM: Final = "LOGS"
 EVENTS_STREAM: Final = "EVENTS"
 TRAFFIC_STREAM: Final = "TRAFFIC"
 SCALE_STREAM: Final = "SCALE"
+LOAD_STREAM: Final = "LOAD"
 INGRESS_STREAM: Final = "INGRESS"
 RESULTS_STREAM: Final = "RESULTS"
 JOBS_STREAM: Final = "JOBS"
@@ -70,6 +62,7 @@ TRAFFIC: Final = "mesh.traffic.>"
 SHADOWS: Final = "mesh.shadow.>"
 DEAD: Final = "mesh.dead.>"
 SCALES: Final = "mesh.scale.>"
+LOADS: Final = "mesh.load.*.*"
 BODIES: Final = "mesh.body.>"
 
 
@@ -81,19 +74,9 @@ class WorkerAddress(NamedTuple):
     instance: str
 
 
-def is_name(text: str) -> bool:
-    """Tell whether `text` may name an endpoint or a deployment."""
-    return 3 <= len(text) <= 32 and NAME.match(text) is not None
-
-
 def invoke(endpoint: str) -> str:
     """Where a direct producer asks an endpoint and waits for the answer."""
     return f"mesh.invoke.{endpoint}"
-
-
-def is_request_id(text: str) -> bool:
-    """Tell whether `text` may name a queued request."""
-    return REQUEST_ID.fullmatch(text) is not None
 
 
 def enqueue(endpoint: str) -> str:
@@ -252,6 +235,11 @@ def retried_id(seq: int) -> str:
 def scale(endpoint: str, deployment: str) -> str:
     """Where the scaler says why a deployment gets more instances, or fewer."""
     return f"mesh.scale.{endpoint}.{deployment}"
+
+
+def load(endpoint: str, deployment: str) -> str:
+    """Where it is kept what a deployment was asked for, five minutes by five minutes."""
+    return f"mesh.load.{endpoint}.{deployment}"
 
 
 def body(body_id: str, index: int) -> str:

@@ -25,6 +25,7 @@ IDEMPOTENCY_BYTES: Final = 1024 * MIB  # about three million keys
 # 40 of the largest bodies. The broker reserves it: a small disk has room for no more.
 BODIES_BYTES: Final = 4096 * MIB
 INTERACTIVE_ACK_WAIT_S: Final = (0.5, 2.0)
+LOAD_POINTS: Final = 35 * 288 + 1000  # of a deployment; a slot has two where the scaler changed
 LOWER_ACK_WAIT_S: Final = 5.0
 
 Config = dict[str, Any]
@@ -101,12 +102,20 @@ def shared_streams(result_ttl_s: float = RESULT_TTL_S) -> list[Config]:
         ),
         _log_stream(subjects.SCALE_STREAM, subjects.SCALES, max_bytes=64 * MIB, max_age_s=30 * day),
         _log_stream(subjects.DEAD_STREAM, subjects.DEAD, max_bytes=512 * MIB, max_age_s=30 * day),
+        loads(),
         ingress(),
         webhooks(),
         results(result_ttl_s),
         jobs(result_ttl_s),
         bodies(),
     ]
+
+
+def loads() -> Config:
+    """What deployments were asked for in five weeks; 1.5 MB each, the oldest make room."""
+    name, subject = subjects.LOAD_STREAM, subjects.LOADS
+    config = _log_stream(name, subject, max_bytes=256 * MIB, max_age_s=35 * 86_400)
+    return config | {"max_msgs_per_subject": LOAD_POINTS}
 
 
 def bodies() -> Config:

@@ -13,6 +13,8 @@ import msgspec
 from mesh.clock import NS
 from mesh.figures import GpuFigures, ServiceTime
 from mesh.instances import InstanceState
+from mesh.scaling.observation import Observation
+from mesh.traffic import AccessRecord
 
 PROTOCOL_VERSION: Final = 1
 
@@ -72,6 +74,7 @@ class WorkerHeartbeat(Wire, frozen=True, kw_only=True):
     that run included; `cpu_percent` of one core; `memory_bytes` of supervisor and runners together;
     `gpu` is None where the instance has none. `failed`: how many of its `service.answered` answers
     were failures of the model. `by_hand`: a person started it, no launcher knows it.
+    `memory_limit_bytes`: what it may have, 0 if that is not known.
     """
 
     endpoint: str
@@ -92,6 +95,7 @@ class WorkerHeartbeat(Wire, frozen=True, kw_only=True):
     gpu: GpuFigures | None = None
     failed: int = 0
     by_hand: bool = False
+    memory_limit_bytes: int = 0
 
 
 class GatewayHeartbeat(Wire, frozen=True, kw_only=True):
@@ -99,7 +103,8 @@ class GatewayHeartbeat(Wire, frozen=True, kw_only=True):
 
     `offered` counts requests since the start by `endpoint/deployment` and outcome:
     accepted, refused, timed_out. `url` is for clients; `metrics_url` is where this
-    process itself listens.
+    process itself listens. `latency` counts those that were not refused, by
+    `endpoint/deployment` and the buckets of `mesh.tally`.
     """
 
     gateway: str
@@ -112,6 +117,7 @@ class GatewayHeartbeat(Wire, frozen=True, kw_only=True):
     memory_bytes: int = 0
     leaving: bool = False
     metrics_url: str = ""
+    latency: dict[str, list[int]] = {}
 
 
 class Depth(Wire, frozen=True, kw_only=True):
@@ -179,27 +185,6 @@ class LogBatch(Wire, frozen=True, kw_only=True):
     lines: list[LogLine]
 
 
-class AccessRecord(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """One request as the gateway saw it, as in Azure's traffic log; `at_s` is Unix time."""
-
-    at_s: float
-    request_id: str
-    deployment: str
-    method: str
-    path: str
-    status: int
-    model_status: int = 0
-    request_bytes: int = 0
-    response_bytes: int = 0
-    total_ms: float = 0.0
-    queued_ms: float = 0.0
-    run_ms: float = 0.0
-    instance: str = ""
-    client_request_id: str = ""
-    user_agent: str = ""
-    mirrored_to: str = ""
-
-
 class AccessBatch(Wire, frozen=True, kw_only=True):
     """Access records of one endpoint, oldest first."""
 
@@ -241,12 +226,13 @@ class DeadLetter(Wire, frozen=True, kw_only=True):
 
 
 class ScaleDecision(Wire, frozen=True, kw_only=True):
-    """The scaler has changed how many instances a deployment is to have, and what it saw.
+    """How many instances a deployment is to have has changed, why, and what the scaler saw.
 
-    `asked`: the count each target asked for, before the bounds. `lanes`: requests queued or being
-    worked on; `ready` instances of `slots` each; `service_s` seconds a request takes and
+    `asked`: the count each target asked for, before the bounds, and `why`. `lanes`: requests queued
+    or being worked on; `ready` instances of `slots` each; `service_s` seconds a request takes and
     `cpu_percent` of one core, the mean of the instances; `offered_per_s` requests a second, of
-    which gateways refused `refused_per_s`: None if not known. `at_s` is Unix time.
+    which gateways refused `refused_per_s`: None if not known. `seen` is all that the decision was
+    made by, None where somebody set the count. `at_s` is Unix time.
     """
 
     endpoint: str
@@ -266,6 +252,8 @@ class ScaleDecision(Wire, frozen=True, kw_only=True):
     cpu_percent: float | None = None
     offered_per_s: float | None = None
     refused_per_s: float | None = None
+    seen: Observation | None = None
+    why: dict[str, str] = {}
 
 
 Control = (

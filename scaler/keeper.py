@@ -18,6 +18,7 @@ from mesh.bus import Bus
 from mesh.errors import MeshError
 from mesh.events import Events
 from mesh.records import DeploymentRecord
+from mesh.spec.scale import ScaleSettings
 from mesh.subjects import WorkerAddress
 from mesh.tasks import wait_for
 from scaler.capacity import Capacity
@@ -48,7 +49,8 @@ class Parts:
     """What the keeper works with.
 
     `leads` tells whether this scaler may act now, `capacity` what instances may have, `expected`
-    which instances an earlier leader was about to start.
+    which instances an earlier leader was about to start; `refuse_scaling` refuses settings that it
+    could not act on, `query_failures` counts by query.
     """
 
     def __init__(
@@ -63,6 +65,8 @@ class Parts:
         self.scaling = Scaling(bus, registry, states, observer)
         self.removals = Removals(bus, registry, states, observer.gateways, self.events)
         self.leads: Callable[[], bool] = lambda: bus.is_connected
+        self.query_failures: Callable[[DeploymentRecord], dict[str, int]] = lambda _: {}
+        self.refuse_scaling: Callable[[ScaleSettings | None], None] = lambda _: None
         self.capacity: Capacity
         self.expected: Mapping[WorkerAddress, Expected] = {}
 

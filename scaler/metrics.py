@@ -20,7 +20,8 @@ class DeploymentPicture(msgspec.Struct, frozen=True, kw_only=True):
     """A deployment in numbers. `instances` by state; CPU in percent of one core, of all of them.
 
     `wanted` instances are between `least` and `most`, and cost `price_per_hour` together; `foreign`
-    ones are not this scaler's own.
+    ones are not this scaler's own. `queries`: the values it scales by; `forecast_per_s`: requests a
+    second that are expected, None if nothing is.
     """
 
     endpoint: str
@@ -36,6 +37,9 @@ class DeploymentPicture(msgspec.Struct, frozen=True, kw_only=True):
     crashes: int
     price_per_hour: float
     foreign: int = 0
+    queries: Mapping[str, float] = {}
+    query_failures: Mapping[str, int] = {}
+    forecast_per_s: float | None = None
 
 
 class Picture(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,6 +100,7 @@ class ScalerCollector(Collector):
         yield _foreign(picture)
         yield from _leader(picture)
         yield _scale_changes(picture)
+        yield from _sources(picture)
         yield _rollouts(picture)
         yield _verbs(picture)
         yield metrics.broker_connected(is_connected=self.is_connected())
@@ -171,6 +176,30 @@ def _scale_changes(picture: Picture) -> Metric:
     for labels, count in picture.scale_changes.items():
         family.add_metric(labels, count)
     return family
+
+
+def _sources(picture: Picture) -> Iterable[Metric]:
+    """What deployments scale by beside queues and heartbeats."""
+    values = GaugeMetricFamily(
+        "mesh_scale_query_value", "What Prometheus said to a query", labels=[*LABELS, "query"]
+    )
+    failures = CounterMetricFamily(
+        "mesh_scale_query_failures",
+        "Times that a query had no value",
+        labels=[*LABELS, "query"],
+    )
+    expected = GaugeMetricFamily(
+        "mesh_forecast_requests_per_second", "Requests a second that are expected", labels=LABELS
+    )
+    for deployment in picture.deployments:
+        labels = [deployment.endpoint, deployment.deployment]
+        for query, value in deployment.queries.items():
+            values.add_metric([*labels, query], value)
+        for query, count in deployment.query_failures.items():
+            failures.add_metric([*labels, query], count)
+        if deployment.forecast_per_s is not None:
+            expected.add_metric(labels, deployment.forecast_per_s)
+    yield from (values, failures, expected)
 
 
 def _rollouts(picture: Picture) -> Metric:

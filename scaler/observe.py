@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from mesh import subjects, wire
 from mesh.bus import Bus, Message, Subscription
 from mesh.subjects import WorkerAddress
 from mesh.wire import GatewayHeartbeat, WorkerHeartbeat
 from scaler.fleet import Fleet
+from scaler.forecast.demand import Demand
 from scaler.gateways import FIRST_BEATS_S, Gateways
 from scaler.health import Health
 from scaler.offered import Offered
+from scaler.signals import expected_wait_s, heard_signals
 
 REASONS_KEPT: Final = 1000
 
@@ -65,6 +68,7 @@ class Observer:
         self.fleet = Fleet()
         self.gateways = Gateways(self._clock, first_beats_s)
         self.offered = Offered()
+        self.demand = Demand()
         self.health = Health()
         self.failures = Failures()
 
@@ -89,6 +93,22 @@ class Observer:
         """Stop listening."""
         for subscription in self._subscriptions:
             await subscription.unsubscribe()
+
+    def signals(
+        self, endpoint: str, deployment: str, lanes: dict[str, int] | None
+    ) -> dict[str, Any]:
+        """What is known of a deployment's load beside its queue, as fields of an `Observation`.
+
+        `lanes`: requests by lane, None if they are not known.
+        """
+        now_s = self._clock()
+        fresh = self.fleet.fresh(endpoint, deployment, now_s)
+        ready = self.fleet.ready(endpoint, deployment, now_s)
+        startup_s = self.fleet.startup_s(endpoint, deployment)
+        signals = heard_signals(fresh, self.offered.grown(now_s), f"{endpoint}/{deployment}")
+        if lanes is not None:
+            signals["wait_s"] = expected_wait_s(lanes, ready, startup_s)
+        return signals | {"startup_s": startup_s}
 
     def expire(self) -> None:
         """Forget who has been silent for long."""
@@ -118,3 +138,4 @@ class Observer:
         if said is not None:
             self.gateways.hear(said)
             self.offered.hear(said, self._clock())
+            self.demand.hear(said, time.time())

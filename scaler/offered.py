@@ -23,9 +23,17 @@ class Rates(NamedTuple):
     refused: float
 
 
+class Growth(NamedTuple):
+    """What a gateway said a few seconds ago and what it says now, and the seconds in between."""
+
+    before: GatewayHeartbeat
+    after: GatewayHeartbeat
+    span_s: float
+
+
 class _Look(NamedTuple):
     at_s: float
-    counts: dict[str, dict[str, int]]
+    said: GatewayHeartbeat
 
 
 class Offered:
@@ -43,18 +51,22 @@ class Offered:
             self._looks.pop(said.gateway, None)
             return
         looks = self._looks.setdefault(said.gateway, deque())
-        looks.append(_Look(now_s, said.offered))
+        looks.append(_Look(now_s, said))
         while looks[-1].at_s - looks[0].at_s > SPAN_S and len(looks) > 2:
             looks.popleft()
+
+    def grown(self, now_s: float) -> list[Growth]:
+        """What each gateway has counted lately; those are left out that have not told enough."""
+        return [
+            Growth(first.said, last.said, last.at_s - first.at_s)
+            for first, last in ((looks[0], looks[-1]) for looks in self._looks.values())
+            if last.at_s - first.at_s >= SHORTEST_S and now_s - last.at_s <= SPAN_S
+        ]
 
     def rates(self, endpoint: str, deployment: str, now_s: float) -> Rates | None:
         """Return the rates of a deployment over all gateways; None if none has told enough."""
         name = f"{endpoint}/{deployment}"
-        told = [
-            rates
-            for looks in self._looks.values()
-            if (rates := _rates(looks, name, now_s)) is not None
-        ]
+        told = [_rates(growth, name) for growth in self.grown(now_s)]
         if not told:
             return None
         return Rates(sum(one.offered for one in told), sum(one.refused for one in told))
@@ -65,11 +77,9 @@ class Offered:
             del self._looks[gone]
 
 
-def _rates(looks: deque[_Look], name: str, now_s: float) -> Rates | None:
-    first, last = looks[0], looks[-1]
-    span_s = last.at_s - first.at_s
-    if span_s < SHORTEST_S or now_s - last.at_s > SPAN_S:
-        return None
-    before, after = first.counts.get(name, {}), last.counts.get(name, {})
+def _rates(growth: Growth, name: str) -> Rates:
+    before, after = growth.before.offered.get(name, {}), growth.after.offered.get(name, {})
     grown = {outcome: after.get(outcome, 0) - before.get(outcome, 0) for outcome in OUTCOMES}
-    return Rates(max(0, sum(grown.values())) / span_s, max(0, grown["refused"]) / span_s)
+    return Rates(
+        max(0, sum(grown.values())) / growth.span_s, max(0, grown["refused"]) / growth.span_s
+    )

@@ -15,7 +15,7 @@ from mesh import subjects
 from mesh.bus import Bucket, Bus
 from mesh.events import Events
 from mesh.records import DeploymentRecord
-from mesh.streams import delete_stream
+from mesh.streams import delete_stream, forget
 from scaler.gateways import Gateways
 from scaler.registry import Registry, Stored
 from scaler.requeue import requeue
@@ -66,6 +66,7 @@ class Removals:
             )
             await self._states.delete(endpoint, name)
             await self._remove_queue(endpoint, name)
+            await forget(self._bus, subjects.LOAD_STREAM, subjects.load(endpoint, name))
         await self._events.tell("Deleted", endpoint, name)
 
     async def endpoint(self, endpoint: str) -> None:

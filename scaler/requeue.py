@@ -15,6 +15,7 @@ import msgspec
 from mesh import jobs, subjects, wire
 from mesh.bus import Bus
 from mesh.clock import parse_broker_time
+from mesh.names import is_request_id
 from mesh.records import JobRecord
 from mesh.streams import KeptMessage, delete_message, next_message, store, stream_info
 from mesh.subjects import KEPT_LANES, Lane
@@ -48,7 +49,7 @@ async def requeue(bus: Bus, endpoint: str, deployment: str) -> int:
         seq = 0
         while (message := await next_message(bus, stream, subject, seq + 1)) is not None:
             seq = message.seq
-            if subjects.is_request_id(message.headers.get(wire.REQUEST_ID, "")):
+            if is_request_id(message.headers.get(wire.REQUEST_ID, "")):
                 await _move(bus, endpoint, lane, message, max(LEAST_S, left_s(message, now_s)))
                 moved += 1
             await delete_message(bus, stream, seq)

@@ -46,6 +46,7 @@ from scaler.metrics import DeploymentPicture, Picture, ScalerCollector, count_st
 from scaler.observe import Observer
 from scaler.registry import Registry
 from scaler.situation import wanted
+from scaler.sources import Sources
 from scaler.states import States
 from scaler.sweep import Sweep
 from scaler.targets import targets
@@ -172,6 +173,8 @@ class Scaler:
             parts.observer.on_news(keeper.poke)
             depths = Depths(bus, parts.registry, parts.states, parts.observer)
             depths.on_measured(parts.scaling.note_measured)
+            sources = Sources(parts, self._settings.scaler)
+            stack.push_async_callback(sources.close)
             demands = Demands(bus, depths.look)
             await demands.start()
             stack.push_async_callback(demands.close)
@@ -179,7 +182,7 @@ class Scaler:
             service = ManagementService(Desk(parts, depths, keys))
             painting = self._paint(parts, depths, keeper, service, launcher)
             steps = [keeper.run(), depths.run(), Sweep(parts, depths).run(), painting]
-            steps.append(self._keep_spares(parts, launcher))
+            steps += [sources.run(), self._keep_spares(parts, launcher)]
             tasks = [asyncio.create_task(step) for step in steps]
             stack.push_async_callback(end, tasks)
             await service.start()
@@ -268,22 +271,26 @@ def _deployments(parts: Parts, depths: Depths, keeper: Keeper) -> tuple[Deployme
     now_s = asyncio.get_running_loop().time()
     pictures = []
     for stored in parts.registry.deployments():
-        spec, scale = stored.record.spec, stored.record.spec.autoscale
+        spec, bounds = stored.record.spec, parts.scaling.bounds(stored.record)
         count = wanted(stored.record, parts.states.get(spec.endpoint_name, spec.name))
         beats = parts.observer.fleet.fresh(spec.endpoint_name, spec.name, now_s)
+        seen = parts.scaling.seen(spec.endpoint_name, spec.name)
         pictures.append(
             DeploymentPicture(
                 endpoint=spec.endpoint_name,
                 deployment=spec.name,
                 lanes=depths.lanes(spec.endpoint_name, spec.name),
                 wanted=count,
-                least=scale.min_instances if scale else count,
-                most=scale.max_instances if scale else count,
+                least=bounds.least if bounds else count,
+                most=bounds.most if bounds else count,
                 instances=count_states(beat.state for beat in beats),
                 cpu_percent=sum(beat.cpu_percent for beat in beats),
                 memory_bytes=sum(beat.memory_bytes for beat in beats),
                 starts=keeper.hands.starts[spec.endpoint_name, spec.name],
                 crashes=parts.memory.crashed[spec.endpoint_name, spec.name],
+                queries=seen.queries if seen is not None else {},
+                query_failures=parts.query_failures(stored.record),
+                forecast_per_s=seen.forecast_per_s if seen is not None else None,
                 foreign=keeper.foreign.count(spec.endpoint_name, spec.name),
                 price_per_hour=parts.capacity.price_per_hour(stored.record) or 0.0,
             )

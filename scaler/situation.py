@@ -117,6 +117,8 @@ def wanted(record: DeploymentRecord, state: DeploymentState) -> int:
     scale, count = record.spec.autoscale, record.spec.instance_count
     if scale is None:
         return count
+    if record.is_paused:
+        return max(record.paused_count or 0, int(is_proving(record, state)))
     count = count if state.target is None else state.target
     least = max(scale.min_instances, int(is_proving(record, state)))
     return max(least, min(count, scale.max_instances))
@@ -137,4 +139,6 @@ def provisioning(record: DeploymentRecord, state: DeploymentState) -> Provisioni
         return "Creating"
     scale, count = record.spec.autoscale, record.spec.instance_count
     least, most = (scale.min_instances, scale.max_instances) if scale else (count, count)
+    if record.is_paused:
+        least = most = wanted(record, state)
     return "Succeeded" if least <= state.settled <= most else "Scaling"

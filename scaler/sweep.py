@@ -13,6 +13,7 @@ from mesh import jobs, kept, subjects, wire
 from mesh.bus import Bus
 from mesh.clock import parse_broker_time
 from mesh.errors import BusError, DeadlineExceededError
+from mesh.names import is_request_id
 from mesh.streams import KeptMessage, delete_message, next_message, stream_info
 from mesh.subjects import KEPT_LANES, Lane
 from scaler.depth import Depths
@@ -93,7 +94,7 @@ async def _sweep_lane(bus: Bus, address: Address, lane: Lane, now_s: float) -> i
 async def _end(bus: Bus, address: Address, message: KeptMessage) -> bool:
     """End a request as expired; False if it has been begun, has ended or has no id."""
     endpoint, request_id = address[0], message.headers.get(wire.REQUEST_ID, "")
-    if not subjects.is_request_id(request_id):
+    if not is_request_id(request_id):
         return False
     status = await jobs.status(bus, endpoint, request_id)
     if status is not None and (status.state != "expired" or status.result is not None):

@@ -53,7 +53,8 @@ class Prometheus:
         ]
         alone = {"preexec_fn": die_with_parent}  # no thread of ours holds a lock, see tests.broker
         self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **alone)
-        self._client = httpx.Client(base_url=self._ready(), timeout=10)
+        self.url = self._ready()
+        self._client = httpx.Client(base_url=self.url, timeout=10)
 
     def _ready(self) -> str:
         """Its address, once it serves."""
@@ -68,7 +69,9 @@ class Prometheus:
         raise AssertionError("".join(seen))
 
     def close(self) -> None:
-        """End it."""
+        """End it; harmless if it has ended."""
+        if self._client.is_closed:
+            return
         self._client.close()
         self._process.terminate()
         self._process.stderr.read()

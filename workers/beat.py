@@ -19,6 +19,7 @@ from mesh.reason import headline
 from mesh.wire import WorkerHeartbeat
 from workers.desk import Desk
 from workers.instance import Instance
+from workers.memory import memory_limit_bytes
 from workers.tally import WorkerTally
 
 log = logging.getLogger("workers.beat")
@@ -96,6 +97,7 @@ class Heart:
             memory_bytes=memory_bytes,
             metrics_url=self.metrics_url,
             gpu=self._gpu(),
+            memory_limit_bytes=memory_limit_bytes(),
             failed=self._tally.failed,
             by_hand=self._instance.by_hand,
         )

@@ -12,7 +12,7 @@ import msgspec
 
 from mesh import wire
 from mesh.errors import RequestError
-from mesh.subjects import REQUEST_ID_RULE, is_request_id
+from mesh.names import REQUEST_ID_RULE, is_request_id
 from mesh.topology import RESULT_TTL_S
 from mesh.v2 import check_v2, is_v2
 from workers.exchange import DEFAULT_PATH

@@ -11,6 +11,7 @@ import msgspec
 
 from mesh import subjects, wire
 from mesh.clock import BrokerClock
+from mesh.names import is_request_id
 from mesh.subjects import KEPT_LANES, Lane, WorkerAddress
 from mesh.topology import QUEUED_TIMEOUT_S
 from workers.direct import fault
@@ -62,7 +63,7 @@ class Work(msgspec.Struct, kw_only=True, eq=False):
         That of a queued request, and of one that asks for it; not without an id: nobody could ask.
         """
         is_wanted = wire.KEEP in self.headers if self.reply else self.lane in KEPT_LANES
-        return is_wanted and subjects.is_request_id(self.request_id)
+        return is_wanted and is_request_id(self.request_id)
 
     @property
     def run_number(self) -> int:

@@ -42,7 +42,7 @@ def show(value: Any, options: Options, people: Callable[[], RenderableType]) -> 
     if options.is_for_people:
         console().print(people(), soft_wrap=False)
         return
-    plain = select(msgspec.to_builtins(value), options.query)
+    plain = select(msgspec.to_builtins(value, str_keys=True), options.query)
     match options.output:
         case "none":
             return

@@ -10,8 +10,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mesh.api import DeploymentView, EndpointView, InstanceView, ScaleChange, ScalingView
+from mesh.api import DeploymentView, EndpointView, InstanceView, ScalingView
 from mesh.cli.output import new_table
+from mesh.cli.signalviews import signals_text
 from mesh.figures import GpuFigures, size_text
 from mesh.reason import headline
 from mesh.records import Artifact
@@ -94,6 +95,9 @@ def deployment_details(view: DeploymentView) -> RenderableType:
             ("Instances", f"{ready_count(view)} of {view.instance_count} ready"),
             ("Update", wave_text(view)),
             ("Scaling", scaling_text(view.scaling)),
+            ("Profile", view.scaling.profile if view.scaling else ""),
+            ("Signals", signals_text(view.scaling.seen) if view.scaling else ""),
+            ("Not known", "\n".join(view.scaling.notes) if view.scaling else ""),
             ("Each instance", view.limits),
             ("Price", price_text(view.price_per_hour)),
             ("Traffic", f"{view.traffic}%"),
@@ -133,28 +137,13 @@ def instance_list(views: Iterable[InstanceView]) -> Table:
     return table
 
 
-def scale_history(changes: Iterable[ScaleChange]) -> Table:
-    """Changes of the number of instances, a row each."""
-    table = new_table("Time", "Deployment", "Instances", "Reason", "Queue", "Ready", "CPU")
-    for change in changes:
-        table.add_row(
-            time_text(change.at_s),
-            change.deployment,
-            f"{change.before} -> {change.after}",
-            change.reason,
-            _pairs({lane: depth for lane, depth in change.queue.items() if depth}) or "empty",
-            str(change.ready),
-            "" if change.cpu_percent is None else f"{change.cpu_percent:.0f}%",
-        )
-    return table
-
-
 def scaling_text(scaling: ScalingView | None) -> str:
     """Between what bounds the count follows the load, and why it is what it is."""
     if scaling is None:
         return ""
     text = f"{scaling.min_instances} to {scaling.max_instances} instances"
-    return f"{text}: {scaling.reason}" if scaling.reason else text
+    reason = "autoscaling is paused" if scaling.paused else scaling.reason
+    return f"{text}: {reason}" if reason else text
 
 
 def price_text(price_per_hour: float | None) -> str:

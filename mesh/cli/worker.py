@@ -8,12 +8,12 @@ from collections.abc import Mapping
 
 import click
 
-from mesh import subjects
 from mesh.cli.options import endpoint_option
 from mesh.cli.up import STATE_DIR
 from mesh.connect import user_of
 from mesh.embedded.folder import BrokerRecord, StateFolder
 from mesh.errors import BusError, SpecError
+from mesh.names import NAME_RULE, is_name
 from mesh.settings import BrokerAccess, NatsUser, state_dir
 
 
@@ -51,8 +51,8 @@ def run(
     the deployment is fetched into the state folder.
     """
     for option, name in (("--endpoint", endpoint_name), ("--deployment", deployment)):
-        if not subjects.is_name(name):
-            raise SpecError(f"{option} {name!r}: {subjects.NAME_RULE}")
+        if not is_name(name):
+            raise SpecError(f"{option} {name!r}: {NAME_RULE}")
     access = _access(state_dir, nats, _who(user))
     arguments = ["--endpoint", endpoint_name, "--deployment", deployment]
     if generation is not None:

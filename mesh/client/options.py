@@ -15,7 +15,7 @@ import msgspec
 
 from mesh import wire
 from mesh.client.answer import DEPLOYMENT_HEADER
-from mesh.subjects import NAME_RULE, REQUEST_ID_RULE, is_name, is_request_id
+from mesh.names import NAME_RULE, REQUEST_ID_RULE, is_name, is_request_id
 from mesh.wire import JSON
 
 

@@ -207,6 +207,7 @@ def _scaler_publishes() -> list[str]:
         subjects.EVENTS,
         subjects.DEPTHS,
         subjects.SCALES,
+        subjects.LOADS,
         subjects.DRAINS,
         # What a deleted deployment leaves is enqueued anew.
         subjects.ENQUEUES,

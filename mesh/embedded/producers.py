@@ -18,8 +18,8 @@ import msgspec
 from mesh.embedded.folder import StateFolder
 from mesh.errors import ConflictError, NotFoundError, SpecError
 from mesh.jsonfile import write_record
+from mesh.names import NAME_RULE, is_name
 from mesh.settings import ROLES, BrokerAccess, producer_inbox
-from mesh.subjects import NAME_RULE, is_name
 
 FILE: Final = "producers.json"
 

@@ -22,6 +22,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     `startup_s`: how long the last start took, 0 if none was seen. `queries`: what Prometheus said
     to the policy's own queries, by name. `forecast_per_s`: the rate that earlier weeks let expect
     by the time an instance that is started now would be ready. None, or no entry, if not known.
+    `paused`: somebody sets the count by hand for now. `latency_mean_s` stands beside `latency_s`.
     """
 
     current: int
@@ -46,11 +47,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     startup_s: float = 0.0
     queries: dict[str, float] = {}
     forecast_per_s: float | None = None
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether the queue is known and all instances are heard: silence is not idleness."""
-        return self.depth is not None and self.ready >= self.current
+    paused: bool = False
+    latency_mean_s: float | None = None
 
     @property
     def working(self) -> int:

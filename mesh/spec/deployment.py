@@ -15,7 +15,8 @@ from mesh.spec.endpoint import Kind
 from mesh.spec.environment import EnvironmentSpec
 from mesh.spec.model import CodeConfiguration, ModelSpec
 from mesh.spec.options import MeshOptions, QueueOptions
-from mesh.spec.runtime import Probe, RequestSettings, Resources, ScaleSettings
+from mesh.spec.runtime import Probe, RequestSettings, Resources
+from mesh.spec.scale import ScaleSettings
 
 __all__ = [
     "WORKER_COUNT",

@@ -13,15 +13,19 @@ from typing import Final
 import msgspec
 
 from mesh.gpus import VISIBLE
+from mesh.names import NAME_RULE, is_name
 from mesh.spec.check import range_text
 from mesh.spec.deployment import MAX_WORKERS, WORKER_COUNT, DeploymentSpec, is_worker_count
+from mesh.spec.profile_rules import profile_violations
 from mesh.spec.quantity import quantity
+from mesh.spec.query_rules import query_violations
 from mesh.spec.rollout import rollout_violations
 from mesh.spec.runtime import ResourceAmounts
+from mesh.spec.scale import WaitSettings
+from mesh.spec.schedule_rules import schedule_violations
 from mesh.spec.triton_rules import triton_violations
 from mesh.spec.violation import MISSING, Violation
 from mesh.spec.warmup import warmup_violations
-from mesh.subjects import NAME_RULE, is_name
 
 LONGEST_TIMEOUT_MS: Final = {"managed": 180_000, "kubernetes": 300_000}
 MAX_MANAGED_INSTANCES: Final = 50
@@ -144,12 +148,18 @@ def _scaling(spec: DeploymentSpec) -> Iterator[Violation]:
             rule = "has no effect unless scale_settings.type is target_utilization"
             yield Violation(("scale_settings", key), value, rule)
         return
+    if scale.wait != WaitSettings() and scale.target_wait_ms is None:
+        rule = "has no effect without scale_settings.target_wait_ms"
+        yield Violation(("scale_settings", "wait"), msgspec.to_builtins(scale.wait), rule)
+    yield from query_violations(scale.queries)
     if scale.min_instances > scale.max_instances:
         rule = f"must be at most max_instances, {scale.max_instances}"
         yield Violation(("scale_settings", "min_instances"), scale.min_instances, rule)
     if spec.kind == "managed" and scale.max_instances > MAX_MANAGED_INSTANCES:
         rule = range_text(1, MAX_MANAGED_INSTANCES)
         yield Violation(("scale_settings", "max_instances"), scale.max_instances, rule)
+    yield from profile_violations(scale)
+    yield from schedule_violations(scale)
 
 
 def _retry(spec: DeploymentSpec) -> Iterator[Violation]:

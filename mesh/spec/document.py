@@ -19,6 +19,7 @@ MAX_DEPTH: Final = 40
 LARGEST_INT: Final = 1 << 63
 TEXT_MAPS: Final = frozenset({"environment_variables", "tags"})
 TEXT_KEYS: Final = frozenset({"cpu", "memory", "nvidia.com/gpu"})
+TIME_KEYS: Final = frozenset({"start", "end"})  # 18:30 is a time of day, not a number to base 60
 TAG: Final = "tag:yaml.org,2002:"
 
 
@@ -91,7 +92,8 @@ def _is_text(path: Path) -> bool:
     """Tell whether the scalar at `path` is text, whatever it looks like."""
     in_map = len(path) >= 2 and path[-2] in TEXT_MAPS
     is_amount = path[:1] == ("resources",) and path[-1] in TEXT_KEYS
-    return in_map or is_amount
+    is_time = path[:1] == ("scale_settings",) and path[-1] in TIME_KEYS
+    return in_map or is_amount or is_time
 
 
 class _Reader:

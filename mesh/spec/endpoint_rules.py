@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Final
 
+from mesh.names import NAME_RULE, is_name
 from mesh.spec.endpoint import EndpointSpec
 from mesh.spec.violation import Violation
-from mesh.subjects import NAME_RULE, is_name
 
 MAX_DEPLOYMENTS: Final = 20
 MAX_MIRROR_PERCENT: Final = 50

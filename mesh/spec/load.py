@@ -72,6 +72,28 @@ def load_deployment(
     return _deployment(document, lambda spec: [*deployment_violations(spec), *missing_files(spec)])
 
 
+def load_scaling(path: str | FilePath, *, overrides: Sequence[str] = ()) -> Loaded[DeploymentSpec]:
+    """Load what a file says of scaling: a deployment's YAML, or parts of one.
+
+    What a deployment has beside may be missing, and what it names need not be there.
+
+    Args:
+        path: the file.
+        overrides: `a.b=value`, as of `--set`.
+
+    Raises:
+        SpecError: the file cannot be read, breaks a rule or says nothing of scaling.
+    """
+    document = _change(_read(FilePath(path)), overrides, None)
+    if document.values.get("scale_settings") is None and "instance_count" not in document.values:
+        raise SpecError(f"{document.source}: scale_settings: missing: is what is asked for")
+    stand_ins: dict[str, Any] = {"name": "simulated", "endpoint_name": "simulated"}
+    if document.values.get("model") is None:
+        stand_ins["code_configuration"] = {"code": ".", "scoring_script": "score.py"}
+    values = {**stand_ins, **document.values}
+    return _deployment(Document(document.source, values, document.places), deployment_violations)
+
+
 def endpoint_from_values(
     values: Mapping[str, Any], *, overrides: Sequence[str] = (), source: str = "endpoint"
 ) -> Loaded[EndpointSpec]:

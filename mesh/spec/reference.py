@@ -52,6 +52,10 @@ def _keys(struct: inspect.StructType, path: Path) -> Iterator[Key]:
                 inner = bare(option.value_type)
                 if isinstance(inner, inspect.StructType):
                     yield from _keys(inner, (*here, EACH))
+            elif isinstance(option, inspect.ListType):
+                part = bare(option.item_type)
+                if isinstance(part, inspect.StructType):
+                    yield from _keys(part, (*here, EACH))
 
 
 def _description(kind: inspect.Type) -> str:

@@ -1,13 +1,10 @@
-"""How a deployment's instances take requests, are watched and are counted. Ring: values."""
+"""How a deployment's instances take requests, are watched and what they get. Ring: values."""
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated
 
 from msgspec import Meta, Struct
-
-DEFAULT_UTILIZATION: Final = 70
-SCALE_IN_POLLS: Final = 20
 
 
 class RequestSettings(
@@ -44,70 +41,6 @@ class Probe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
     failure_threshold: Annotated[
         int, Meta(ge=1, description="Failures in a row that count as one.")
     ] = 30
-
-
-class ScaleSettings(
-    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
-):
-    """How the number of instances is chosen; with `target_utilization`, by load."""
-
-    type: Annotated[
-        Literal["default", "target_utilization"],
-        Meta(description="`instance_count` instances, or as many as the load needs."),
-    ] = "default"
-    min_instances: Annotated[
-        int, Meta(ge=0, description="Fewest instances; with 0 the first request starts one.")
-    ] = 1
-    max_instances: Annotated[int, Meta(ge=1, description="Most instances.")] = 1
-    target_utilization_percentage: Annotated[
-        Annotated[int, Meta(ge=1, le=100)] | None,
-        Meta(
-            description="Requests queued or running, in percent of what the instances run at once. "
-            "70 if no other target is given."
-        ),
-    ] = None
-    polling_interval: Annotated[
-        int,
-        Meta(ge=1, description="Instances are taken away 20 times as many seconds later."),
-    ] = 1
-    target_wait_ms: Annotated[
-        Annotated[int, Meta(ge=1)] | None,
-        Meta(description="Milliseconds the last request in the queue may wait (not of Azure)."),
-    ] = None
-    target_messages_per_instance: Annotated[
-        Annotated[int, Meta(ge=1)] | None,
-        Meta(description="Requests queued or running per instance (not of Azure)."),
-    ] = None
-    target_cpu_percentage: Annotated[
-        Annotated[int, Meta(ge=1)] | None,
-        Meta(description="Mean CPU of the instances; 100 is one core (not of Azure)."),
-    ] = None
-    scale_in_delay_s: Annotated[
-        Annotated[float, Meta(ge=0)] | None,
-        Meta(
-            description="Seconds for which fewer instances must do before some are taken away. "
-            "20 times `polling_interval` by default (not of Azure)."
-        ),
-    ] = None
-
-    @property
-    def utilization_percentage(self) -> int | None:
-        """The utilization to hold; None if other targets are given instead."""
-        others = (
-            self.target_wait_ms,
-            self.target_messages_per_instance,
-            self.target_cpu_percentage,
-        )
-        if self.target_utilization_percentage is None and not any(others):
-            return DEFAULT_UTILIZATION
-        return self.target_utilization_percentage
-
-    @property
-    def delay_s(self) -> float:
-        """Seconds for which fewer instances must do before some are taken away."""
-        if self.scale_in_delay_s is None:
-            return float(SCALE_IN_POLLS * self.polling_interval)
-        return self.scale_in_delay_s
 
 
 class ResourceAmounts(

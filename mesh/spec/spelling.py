@@ -29,6 +29,8 @@ def _respell(value: Any, kind: inspect.Type) -> Any:
         if isinstance(value, dict) and isinstance(option, inspect.DictType):
             inner = bare(option.value_type)
             return {key: _respell(item, inner) for key, item in value.items()}
+        if isinstance(value, list) and isinstance(option, inspect.ListType):
+            return [_respell(item, option.item_type) for item in value]
     return value
 
 

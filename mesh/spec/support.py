@@ -73,7 +73,7 @@ DEPLOYMENT: Final[dict[str, Support]] = {
     "instance_type": Support("enforced", "see instance-types.md"),
     "instance_count": ENFORCED,
     "app_insights_enabled": ACCEPTED,
-    "scale_settings": Support("enforced", "see scaling.md"),
+    "scale_settings": Support("enforced", "see autoscaling.md"),
     "data_collector": ACCEPTED,
     "request_settings.request_timeout_ms": ENFORCED,
     "request_settings.max_concurrent_requests_per_instance": ENFORCED,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -60,6 +60,15 @@ def value_text(value: object) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     text = repr(value)
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+
+
+def problem_of(read: Callable[[str], object], text: str) -> str:
+    """Say why a text cannot be read, as `read` says it with a ValueError; empty if it can be."""
+    try:
+        read(text)
+    except ValueError as exc:
+        return str(exc)
+    return ""
 
 
 def raise_violations(violations: Iterable[Violation]) -> None:

@@ -51,6 +51,7 @@ async def create(desk: Desk, put: DeploymentPut) -> DeploymentView:
     spec = put.spec
     raise_violations(deployment_violations(spec))
     desk.capacity.refuse(spec)
+    desk.refuse_scaling(spec.autoscale)
     now_s = time.time()
     record = DeploymentRecord(
         spec=spec,
@@ -93,6 +94,7 @@ async def change(
     old, spec = stored.record, put.spec
     raise_violations(deployment_violations(spec))
     desk.capacity.refuse(spec)
+    desk.refuse_scaling(spec.autoscale)
     _refuse_changes(old.spec, spec)
     state = desk.states.get(spec.endpoint_name, spec.name)
     keep = keeps_generation(old, put) and state.failed_generation != old.generation
@@ -104,6 +106,7 @@ async def change(
         generation=old.generation if keep else old.generation + 1,
         modified_at_s=time.time(),
         all_traffic=old.all_traffic or put.all_traffic,
+        paused_count=old.paused_count if spec.autoscale is not None else None,
         change=old.change if keep else _change_text(old, put, note),
     )
     async with desk.capacity.guard():
@@ -120,10 +123,13 @@ async def scale(desk: Desk, request: Scale) -> DeploymentView:
         stored = require_deployment(desk.registry, request.endpoint, request.name)
         if request.instance_count < 1:
             raise SpecError(f"instance_count: {request.instance_count}: must be at least 1")
-        _refuse_autoscaled(stored.record.spec)
-        spec = replace(stored.record.spec, instance_count=request.instance_count)
+        old = stored.record
+        _refuse_autoscaled(old)
+        spec = replace(old.spec, instance_count=request.instance_count)
         raise_violations(deployment_violations(spec))
-        record = replace(stored.record, spec=spec, modified_at_s=time.time())
+        record = replace(old, spec=spec, modified_at_s=time.time())
+        if old.is_paused:
+            record = replace(record, spec=old.spec, paused_count=request.instance_count)
         desk.capacity.require_quota(record)
         return await _write(desk, stored, record)
 
@@ -182,12 +188,14 @@ def _change_text(old: DeploymentRecord, new: DeploymentPut, note: str) -> str:
     return note or text or "tried again"
 
 
-def _refuse_autoscaled(spec: DeploymentSpec) -> None:
-    if spec.autoscale is not None:
+def _refuse_autoscaled(record: DeploymentRecord) -> None:
+    spec = record.spec
+    if spec.autoscale is not None and not record.is_paused:
         least, most = spec.autoscale.min_instances, spec.autoscale.max_instances
         raise ConflictError(
             f"deployment '{spec.name}' scales by load, between {least} and {most} instances: "
-            "update scale_settings.min_instances and max_instances instead"
+            "update scale_settings.min_instances and max_instances instead, or pause that first "
+            "(mesh scale pause)"
         )
 
 

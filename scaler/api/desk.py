@@ -12,6 +12,7 @@ from scaler.keeper import Parts
 from scaler.observe import Observer
 from scaler.registry import Registry
 from scaler.removal import Removals
+from scaler.scaling import Scaling
 from scaler.states import States
 
 
@@ -26,6 +27,8 @@ class Desk:
         self.events: Events = parts.events
         self.removals: Removals = parts.removals
         self.leads = parts.leads
+        self.refuse_scaling = parts.refuse_scaling
+        self.scaling: Scaling = parts.scaling
         self.capacity = parts.capacity
         self.depths = depths
         self.keys = keys

@@ -14,7 +14,15 @@ from mesh.api import Answer, Failure, Nothing, StatusView
 from mesh.bus import Message, Subscription
 from mesh.errors import BusError, CapacityError, MeshError, RequestError, SpecError
 from mesh.tasks import end
-from scaler.api import capacity, deployments, endpoints, generations, letters, requests
+from scaler.api import (
+    capacity,
+    deployments,
+    endpoints,
+    generations,
+    letters,
+    pausing,
+    requests,
+)
 from scaler.api.desk import Desk
 from scaler.api.views import status_view
 
@@ -34,6 +42,7 @@ VERBS: Final[dict[str, tuple[type, Any]]] = {
     **deployments.VERBS,
     **generations.VERBS,
     **letters.VERBS,
+    **pausing.VERBS,
     **requests.VERBS,
     **capacity.VERBS,
     "status": (Nothing, status),

@@ -16,7 +16,6 @@ from mesh.api import (
     StatusView,
 )
 from mesh.records import DeploymentRecord, DeploymentState, EndpointRecord
-from mesh.spec.deployment import DeploymentSpec
 from mesh.wire import GatewayHeartbeat, WorkerHeartbeat
 from scaler.api.desk import Desk
 from scaler.registry import Stored
@@ -77,7 +76,7 @@ def deployment_view(
         created_at_s=record.created_at_s,
         modified_at_s=record.modified_at_s,
         warnings=warnings or [],
-        scaling=_scaling_view(spec, state, desk.capacity.quota_text(record)),
+        scaling=_scaling_view(desk, record, state),
         limits=desk.capacity.text(spec),
         price_per_hour=desk.capacity.price_per_hour(record),
     )
@@ -105,14 +104,22 @@ def _plain(spec: msgspec.Struct) -> dict[str, Any]:
     return plain
 
 
-def _scaling_view(spec: DeploymentSpec, state: DeploymentState, quota: str) -> ScalingView | None:
-    if spec.autoscale is None:
+def _scaling_view(
+    desk: Desk, record: DeploymentRecord, state: DeploymentState
+) -> ScalingView | None:
+    spec, bounds = record.spec, desk.scaling.bounds(record)
+    if bounds is None:
         return None
+    quota = desk.capacity.quota_text(record)
     told = quota in state.target_reason
     return ScalingView(
-        min_instances=spec.autoscale.min_instances,
-        max_instances=spec.autoscale.max_instances,
+        min_instances=bounds.least,
+        max_instances=bounds.most,
         reason=state.target_reason if told else f"{state.target_reason}; {quota}".lstrip("; "),
+        seen=desk.scaling.seen(spec.endpoint_name, spec.name),
+        notes=desk.scaling.notes(record),
+        paused=record.is_paused,
+        profile=desk.scaling.profile(spec.endpoint_name, spec.name),
     )
 
 

@@ -68,6 +68,12 @@ def changes(person: Person) -> list[dict]:
     return json.loads(done.stdout)
 
 
+def by_hand(person: Person, group: str, command: str, *more: str) -> None:
+    """What a person does to the count."""
+    done = person.mesh(group, command, "-e", "echo", "-n", "blue", "-o", "none", *more)
+    assert done.returncode == 0, done.stderr
+
+
 async def test_instances_follow_a_burst(person):
     """One instance becomes four and, while somebody still asks, one again; no request fails."""
     person.up()
@@ -90,6 +96,41 @@ async def test_instances_follow_a_burst(person):
     assert told[0]["at_s"] - began_s < DECIDED_S
     assert "queued or running" in told[0]["reason"]
     assert "no more than" in told[-1]["reason"]
+
+
+async def test_the_history_explains_every_change(person):
+    """By the load and by hand: no step is missing, each has its reason and what it was made by."""
+    person.up()
+    person.deploy(SCRIPT, more=SCALE.format(least=1))
+    over = asyncio.Event()
+    burst = asyncio.create_task(ask_until(person, over, 5))
+    await instances(person, 4)
+    over.set()
+    statuses = set(await burst)
+    await instances(person, 1)
+
+    by_hand(person, "scale", "pause")
+    by_hand(person, "deployment", "scale", "--instance-count", "3")
+    by_hand(person, "scale", "resume")
+    await instances(person, 1)
+    told = changes(person)
+    text = person.mesh("scale", "history", "-e", "echo", "-n", "blue").stdout
+    decided = [one for one in told if "autoscaling" not in one["reason"]]
+
+    assert statuses == {200}
+    assert (told[0]["before"], told[-1]["after"]) == (1, 1)
+    assert all(one["after"] == two["before"] for one, two in itertools.pairwise(told))
+    assert [one["reason"] for one in told if one not in decided] == [
+        "autoscaling is paused",
+        "autoscaling is paused, 3 set by hand",
+        "autoscaling goes on",
+    ]
+    for one in decided:
+        assert one["seen"]["current"] == one["before"]
+        assert one["asked"].keys() == one["why"].keys()
+        if one["after"] > one["before"]:
+            assert any(one["reason"].startswith(why) for why in one["why"].values())
+    assert all(f"{one['before']} -> {one['after']}\n  {one['reason']}\n" in text for one in told)
 
 
 async def test_the_first_request_wakes_a_deployment_that_sleeps(person):

@@ -1,9 +1,15 @@
 """`mesh scale history`, from the stream of changes."""
 
+import io
+
 import pytest
+from rich.console import Console
 
 from mesh import subjects, wire
+from mesh.api import ScaleChange
+from mesh.cli.scaleviews import scale_history
 from mesh.management import Management
+from mesh.scaling.observation import Observation
 from mesh.wire import ScaleDecision
 
 HISTORY = ("scale", "history", "-e", "iris")
@@ -26,9 +32,22 @@ async def told(bus, mesh):
     """An endpoint with a deployment that grew twice and one that grew once."""
     await mesh("endpoint", "create", "-n", "iris")
     for said in (
-        change(0, 1, lanes={"interactive": 2, "shadow": 0}, asked={"utilization": 3}),
+        change(
+            0,
+            1,
+            lanes={"interactive": 2, "shadow": 0},
+            asked={"utilization": 3},
+            why={"utilization": "2 requests"},
+            seen=Observation(current=0, depth=2),
+        ),
         change(1, 3, "green"),
-        change(1, 2, ready=1, cpu_percent=41.5),
+        change(
+            1,
+            2,
+            ready=1,
+            cpu_percent=41.5,
+            seen=Observation(current=1, cpu_percent=41.5, depth=None),
+        ),
     ):
         subject = subjects.scale(said.endpoint, said.deployment)
         await bus.request(subject, wire.encode(said))
@@ -36,18 +55,50 @@ async def told(bus, mesh):
 
 
 async def test_changes_are_told_oldest_first(mesh, told):
-    """A row per change: when, whose, from what to what, why, and what was seen."""
-    lines = [line.split("  ") for line in (await mesh(*HISTORY)).stdout.splitlines()]
-    header, *rows = [[cell.strip() for cell in line if cell.strip()] for line in lines]
+    """When, whose and from what to what; below it why, what was seen and what was asked for."""
+    lines = (await mesh(*HISTORY)).stdout.splitlines()
 
-    assert header[:4] == ["Time", "Deployment", "Instances", "Reason"]
-    assert [row[1:4] for row in rows] == [
-        ["blue", "0 -> 1", "need 1"],
-        ["green", "1 -> 3", "need 3"],
-        ["blue", "1 -> 2", "need 2"],
+    assert lines == [
+        "1970-01-01 00:00:01 UTC  blue  0 -> 1",
+        "  need 1",
+        "  seen: interactive=2, 0 ready, 2 queued or running",
+        "  asked: utilization 3",
+        "1970-01-01 00:00:01 UTC  green  1 -> 3",
+        "  need 3",
+        "1970-01-01 00:00:01 UTC  blue  1 -> 2",
+        "  need 2",
+        "  seen: queue empty, 1 ready, CPU 42%",
     ]
-    assert rows[0][4] == "interactive=2"
-    assert rows[2][-1] == "42%"
+
+
+def test_a_narrow_terminal_is_enough():
+    """Nothing is wider than 80 columns, whatever the reason; what is too long goes on below."""
+    seen = Observation(current=1, depth=8, in_flight=2, offered_per_s=12.5, cpu_percent=31.0)
+    decision = ScaleChange(
+        at_s=1.0,
+        endpoint_name="iris",
+        deployment="blue",
+        generation=1,
+        before=1,
+        after=4,
+        reason="8 requests queued or running, 1 at once to 70%, need 12, max_instances is 4",
+        min_instances=1,
+        max_instances=4,
+        asked={"demand": 1, "utilization": 12},
+        queue={"interactive": 6, "queued": 2},
+        ready=1,
+        slots=1,
+        service_s=0.2,
+        cpu_percent=31.0,
+        seen=seen,
+    )
+    terminal = Console(file=io.StringIO(), width=80)
+
+    terminal.print(scale_history([decision] * 2))
+    lines = terminal.file.getvalue().splitlines()
+
+    assert max(map(len, lines)) <= 80
+    assert len(lines) == 10
 
 
 async def test_changes_of_one_deployment(mesh, told):
@@ -58,6 +109,8 @@ async def test_changes_of_one_deployment(mesh, told):
     assert [one["after"] for one in blue] == [1, 2]
     assert blue[0]["queue"] == {"interactive": 2, "shadow": 0}
     assert blue[0]["asked"] == {"utilization": 3}
+    assert blue[0]["why"] == {"utilization": "2 requests"}
+    assert blue[0]["seen"]["depth"] == 2
     assert (last["after"], last["cpu_percent"], last["service_s"]) == (2, 41.5, None)
 
 
@@ -75,7 +128,7 @@ async def test_no_changes_yet(mesh, service):
 
 
 async def test_the_sdk_tells_the_same(bus, told):
-    """`scale_history` returns what the command shows."""
-    changes = await Management(bus).scale_history("iris", limit=2)
+    """`scaling.history` returns what the command shows."""
+    changes = await Management(bus).scaling.history("iris", limit=2)
 
     assert [(one.deployment, one.after) for one in changes] == [("green", 3), ("blue", 2)]

@@ -85,6 +85,7 @@ async def test_refusals_count_as_offered(mesh):
     while not said.offered.get(f"{mesh.endpoint}/blue", {}).get("refused"):
         said = await mesh.beats.next()
     assert "waiting for an instance to start" in answer.body.decode()
+    assert not sum(said.latency[f"{mesh.endpoint}/blue"])  # how fast it refuses is no latency
     assert int(answer.headers["retry-after"]) == 9
 
 

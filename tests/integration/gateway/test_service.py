@@ -13,6 +13,7 @@ import pytest
 
 from mesh import subjects, wire
 from mesh.settings import GatewaySettings, NatsSettings, Settings
+from mesh.tally import LATENCY_BUCKETS_S
 from tests.rawhttp import Client
 
 
@@ -40,6 +41,18 @@ async def test_heartbeat_says_what_was_offered(mesh):
     assert offered == {"accepted": 1, "refused": 0, "timed_out": 1}
     assert said.url == mesh.gateway.url
     assert said.memory_bytes > 0
+
+
+async def test_heartbeat_says_how_long_answers_took(mesh):
+    """Each answer is in one bucket of its deployment."""
+    await mesh.work("blue")
+    await mesh.score()
+    latency = []
+    while not sum(latency):
+        said = await mesh.beats.next()
+        latency = said.latency.get(f"{mesh.endpoint}/blue", [])
+
+    assert (len(latency), sum(latency)) == (len(LATENCY_BUCKETS_S) + 1, 1)
 
 
 async def test_who_listens_everywhere_is_told_by_the_name_of_its_machine(nats_url, open_mesh):

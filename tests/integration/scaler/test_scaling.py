@@ -4,12 +4,14 @@ import pytest
 from msgspec.structs import replace
 
 from mesh import subjects
+from mesh.api import DeploymentView
 from mesh.scales import read_scale_changes
 from mesh.spec.deployment import ScaleSettings
 from tests.integration.scaler.conftest import deployment
 
 pytestmark = pytest.mark.timeout(30)  # several starts and delays, one after another
 WORK = subjects.work("iris", "blue", "interactive")
+BLUE = {"endpoint": "iris", "name": "blue"}
 SHADOW = subjects.work("iris", "blue", "shadow")
 
 
@@ -71,6 +73,8 @@ async def test_a_burst_brings_more_and_its_end_fewer(rig, blue):
     assert (out.before, out.after, out.queue["interactive"]) == (1, 3, 5)
     assert (out.asked["utilization"], out.ready, out.slots) == (5, 1, 1)
     assert "max_instances is 3" in out.reason
+    assert (out.seen.depth, out.seen.in_flight, out.seen.current) == (5, 0, 1)
+    assert out.seen.startup_s > 0
     assert (back.before, back.after, back.reason) == (3, 1, "no more than 1 needed for 0.5 s")
     assert few.scaling.reason == back.reason
 
@@ -165,6 +169,77 @@ async def test_a_count_by_hand_is_refused(rig, blue):
 
     assert code == "conflict"
     assert "scale_settings.min_instances" in message
+
+
+async def test_a_count_by_hand_while_autoscaling_is_paused(rig, blue):
+    """The load changes nothing until it goes on; each step is in the history, with its reason."""
+    await blue()
+    paused = await rig.do("deployment.pause", BLUE, DeploymentView)
+    await rig.bus.request(WORK, b"{}")
+    await rig.ask("deployment.scale", {"endpoint": "iris", "name": "blue", "instance_count": 2})
+    await rig.until(counts(2))
+    view = await rig.settled()
+    await purge(rig)
+
+    await rig.ask("deployment.resume", BLUE)
+    await rig.until(counts(1))
+
+    assert paused.scaling.paused
+    assert (view.provisioning_state, view.generation) == ("Succeeded", 1)
+    assert [(one.before, one.after, one.reason) for one in await steps(rig)] == [
+        (1, 1, "autoscaling is paused"),
+        (1, 2, "autoscaling is paused, 2 set by hand"),
+        (2, 2, "autoscaling goes on"),
+        (2, 1, "no more than 1 needed for 0.5 s"),
+    ]
+
+
+async def test_a_pause_outlives_the_scaler(rig, blue):
+    """It is part of what is desired, as the count is that somebody set meanwhile."""
+    await blue(min_instances=0)
+    await rig.until(counts(0))
+    await rig.ask("deployment.pause", BLUE)
+
+    await rig.stop()
+    await rig.start()
+    await rig.bus.request(WORK, b"{}")
+    again = await rig.do("deployment.pause", BLUE, DeploymentView)
+    await rig.ask("deployment.scale", {"endpoint": "iris", "name": "blue", "instance_count": 1})
+    await rig.until(counts(1))
+
+    assert (again.instance_count, again.scaling.paused) == (0, True)
+
+
+async def test_only_what_scales_by_load_is_paused(rig):
+    """The message says what it lacks."""
+    await rig.endpoint()
+    await rig.create(deployment())
+    await rig.settled()
+
+    code, message = await rig.refused("deployment.pause", BLUE)
+
+    assert code == "conflict"
+    assert "scale_settings.type" in message
+
+
+async def test_a_count_that_somebody_sets_is_in_the_history(rig):
+    """Where nothing scales by load too, and when it begins or ends to."""
+    await rig.endpoint()
+    await rig.create(deployment())
+    await rig.settled()
+    await rig.ask("deployment.scale", {"endpoint": "iris", "name": "blue", "instance_count": 2})
+    await rig.until(counts(2))
+
+    await rig.update(scaled(min_instances=3))
+    await rig.until(counts(3))
+    await rig.update(deployment(instance_count=1))
+    await rig.until(counts(1))
+
+    assert [(one.before, one.after, one.reason) for one in await steps(rig)] == [
+        (1, 2, "instance_count is 2"),
+        (2, 3, "min_instances is 3"),
+        (3, 1, "instance_count is 1"),
+    ]
 
 
 async def test_the_next_scaler_goes_on_with_the_count(rig, blue):

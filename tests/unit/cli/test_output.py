@@ -36,6 +36,13 @@ def test_yaml_holds_the_whole_result(capsys):
     assert yaml.safe_load(shown(capsys, output="yaml")) == msgspec.to_builtins(THING)
 
 
+def test_queries_may_name_numbers(capsys):
+    """Percentiles are keys too: JMESPath knows strings only."""
+    show({95: 0.25}, Options(output="json", query='"95"'), lambda: "")
+
+    assert capsys.readouterr().out == "0.25\n"
+
+
 def test_people_get_their_own_form(capsys):
     """Without `-o`, and with `-o table`, the result is laid out for reading."""
     assert shown(capsys) == shown(capsys, output="table") == "for people\n"

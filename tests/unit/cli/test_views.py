@@ -18,6 +18,7 @@ from mesh.cli.views import (
 )
 from mesh.figures import GpuFigures
 from mesh.records import Artifact
+from mesh.scaling.observation import Observation
 
 URI = "http://127.0.0.1:8080/endpoints/iris/score"
 
@@ -107,6 +108,29 @@ def test_deployment_details_show_the_bounds_and_why():
 
     assert "0 to 4 instances: no requests for 20 s" in text
     assert "Scaling" not in text_of(deployment_details(deployment()))
+
+
+def test_deployment_details_show_the_profile():
+    """Which one applies, where there are profiles, and what keeps its rules."""
+    said = "usual, 2 to 5 instances; cooling down for 60 s"
+    scaling = ScalingView(min_instances=2, max_instances=5, profile=said)
+
+    assert said in text_of(deployment_details(deployment(scaling=scaling)))
+    plain = ScalingView(min_instances=2, max_instances=5)
+    assert "Profile" not in text_of(deployment_details(deployment(scaling=plain)))
+
+
+def test_deployment_details_show_what_the_count_follows():
+    """What is known on one line; what is not known is said why."""
+    seen = Observation(
+        current=1, depth=3, offered_per_s=12.5, latency_s={95: 0.04}, queries={"load": 7.0}
+    )
+    scaling = ScalingView(min_instances=0, max_instances=4, seen=seen, notes=["query cpu: dead"])
+
+    text = text_of(deployment_details(deployment(scaling=scaling)))
+
+    assert "3 queued or running, 12.5 requests/s offered, 95% within 40 ms, load 7" in text
+    assert "query cpu: dead" in text
 
 
 def test_progress_is_one_line():

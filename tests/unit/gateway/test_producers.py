@@ -9,8 +9,9 @@ from gateway.edge import Response, refusal, stored
 from gateway.invocation import answer_fields, header_list, may_answer, place_of
 from gateway.routes import Route
 from gateway.submission import prefers_async
-from mesh import subjects, wire
+from mesh import wire
 from mesh.errors import QueueFullError, RequestError
+from mesh.names import is_request_id
 from mesh.records import JobRecord
 from mesh.settings import GatewaySettings
 
@@ -66,7 +67,7 @@ def test_refusal_says_code_and_status():
 def test_every_request_has_an_id(headers, expected):
     """Its producer's, else one made of its number; always one that may stand in a subject."""
     assert ingress.id_of(headers, 7) == expected
-    assert subjects.is_request_id(expected)
+    assert is_request_id(expected)
 
 
 def test_time_limit_is_the_producers():

@@ -18,6 +18,7 @@ from mesh.spec.endpoint import EndpointSpec
 from mesh.spec.endpoint_rules import deployment_limit_violations, endpoint_violations
 from mesh.spec.options import RetryOptions
 from mesh.spec.quantity import quantity
+from mesh.spec.queries import QuerySettings
 from mesh.spec.runtime import ResourceAmounts
 from mesh.spec.violation import Violation, path_text, raise_violations
 from mesh.spec.warmup import WarmupOptions
@@ -122,6 +123,23 @@ def test_the_bounds_of_scaling(scale: dict[str, int], keys: list[str]):
     spec = msgspec.structs.replace(BLUE, scale_settings=settings)
 
     assert broken(spec) == [f"scale_settings.{key}" for key in keys]
+
+
+def test_queries_have_names_of_their_own_and_addresses_that_can_be():
+    """The name is the key under which a value is kept."""
+    queries = [
+        QuerySettings(name="load", query="a", target=1, prometheus_url="https://p.corp/base"),
+        QuerySettings(name="load", query="b", target=1),
+        QuerySettings(name="other", query="c", target=1, prometheus_url="p:9090"),
+        QuerySettings(name="third", query="d", target=1, prometheus_url="http://p:x"),
+    ]
+    scale = ScaleSettings(type="target_utilization", queries=queries)
+
+    assert broken(msgspec.structs.replace(BLUE, scale_settings=scale)) == [
+        "scale_settings.queries[1].name",
+        "scale_settings.queries[2].prometheus_url",
+        "scale_settings.queries[3].prometheus_url",
+    ]
 
 
 def test_first_delay_between_runs_is_at_most_the_longest():
