@@ -86,12 +86,12 @@ def aim_of(seen: Situation, state: DeploymentState) -> Aim:
 
 def replacements(seen: Situation, aim: Aim, now_s: float) -> Iterator[Replace]:
     """Suspects of what serves, one at a time: none while another is being made up for."""
+    living = alive(seen)
     for generation in {aim.generation, aim.fallback}:
-        own = sorted(
-            (i for i in alive(seen) if i.generation == generation), key=lambda i: i.instance
-        )
+        own = sorted((i for i in living if i.generation == generation), key=lambda i: i.instance)
         suspects = [i for i in own if i.phase == "suspect"]
         least = min(aim.most, aim.count) if generation == aim.generation else aim.kept
+        least = min(least, aim.room - (len(living) - len(own)))  # for more there is no room
         is_whole = len(own) >= least and not any(_is_coming(i) for i in own)
         if suspects and is_whole and now_s >= memory(seen, generation).retry_at_s:
             yield Replace(suspects[0].instance, generation, suspects[0].reason or "suspect")

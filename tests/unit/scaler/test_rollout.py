@@ -1,7 +1,7 @@
 """Rollouts case by case, and what holds whatever happens while they go on."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -382,6 +382,10 @@ def test_what_is_not_proven_is_no_more_than_a_wave(options, events):
 
 
 @given(OPTIONS, EVENTS)
+@example(  # a suspect beside an older one that answers: there is no room for a third
+    {"max_surge": 0, "max_unavailable": 0, "scale": None},
+    [("ready", 0), ("ready", 0), ("update", 0), ("ready", 0), ("suspect", 1)],
+)
 @settings(max_examples=300, deadline=None)
 def test_a_world_left_alone_settles(options, events):
     """When nothing more goes wrong it ends Succeeded, or Failed with a reason, and whole."""

@@ -141,7 +141,7 @@ def test_it_is_what_going_forward_shows(start, end, zone, text):
     history = sorted(
         (found.timestamp(), is_start)
         for cron, is_start in ((start, True), (end, False))
-        for found in forward(cron, begin - timedelta(days=10), begin + timedelta(days=1))
+        for found in forward(cron, begin - timedelta(days=10), begin + timedelta(days=2))
     )
 
     for minute in range(0, 24 * 60, 7):
