@@ -23,8 +23,8 @@ from mesh.scaling.observation import Observation
 from mesh.scaling.policy import Decision
 from mesh.spec.scale import ScaleSettings
 from mesh.wire import ScaleDecision
-from scaler.byhand import PAUSED, change_by_hand
 from scaler.fleet import combined
+from scaler.manual import PAUSED, change_by_hand
 from scaler.observe import Observer
 from scaler.queues import Measured
 from scaler.registry import Registry

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from mesh.records import DeploymentRecord, DeploymentState
 from mesh.spec.deployment import DeploymentSpec, ScaleSettings
-from scaler.byhand import change_by_hand
+from scaler.manual import change_by_hand
 
 SCALE = ScaleSettings(type="target_utilization", min_instances=1, max_instances=4)
 SCALED = DeploymentRecord(
