@@ -25,9 +25,9 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "endpoint": ("mesh.cli.endpoint:endpoint", "Create, change, call and delete endpoints."),
     "deployment": (
         "mesh.cli.deployment:deployment",
-        "Create, change, scale and delete deployments; read their logs.",
+        "Create, change, scale, roll back and delete deployments.",
     ),
-    "scale": ("mesh.cli.scale:scale", "See how the number of instances follows the load."),
+    "scale": ("mesh.cli.scale:scale", "See, pause and try out how instances follow the load."),
     "request": ("mesh.cli.request:request", "See queued requests, cancel them, send them again."),
     "deadletter": (
         "mesh.cli.deadletter:deadletter",

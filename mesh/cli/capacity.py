@@ -31,6 +31,9 @@ def quota() -> None:
 @quota.command("list")
 @common_options
 def list_quotas(options: Options) -> None:
-    """List the families that have a quota: their own cores, used, borrowed, lent, available."""
+    """List the families that have a quota, and who uses what.
+
+    Own cores, used, borrowed, lent to others, and available.
+    """
     rows = with_mesh(options, lambda mesh: mesh.capacity.quotas())
     show(rows, options, lambda: quota_list(rows))

@@ -64,7 +64,7 @@ class Creation(msgspec.Struct, frozen=True, kw_only=True):
 
 @click.group()
 def deployment() -> None:
-    """Create, change, scale and delete deployments; read their logs."""
+    """Create, change, scale, roll back and delete deployments; read their logs."""
 
 
 @deployment.command(cls=ListCommand)

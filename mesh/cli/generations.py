@@ -45,7 +45,10 @@ def amount(text: str | None) -> int | str | None:
 @NAME
 @common_options
 def history(options: Options, endpoint_name: str, name: str) -> None:
-    """Show a deployment's last ten generations, what they changed and what became of them."""
+    """Show what became of a deployment's last ten generations.
+
+    Each with what it changed, and why it failed if it did.
+    """
     views = with_mesh(options, lambda mesh: mesh.generations.history(endpoint_name, name))
     show(views, options, lambda: generation_list(views))
 

@@ -19,7 +19,7 @@ NAME = click.option("-n", "--name", required=True, help="The deployment.")
 
 @click.group()
 def scale() -> None:
-    """See, pause and try out how the number of instances follows the load."""
+    """See, pause and try out how instances follow the load."""
 
 
 @scale.command()
@@ -55,7 +55,7 @@ def history(options: Options, endpoint_name: str, name: str | None, limit: int) 
 def pause(options: Options, endpoint_name: str, name: str) -> None:
     """Keep the number of instances as it is.
 
-    Until `mesh scale resume` the load does not change it; `mesh deployment scale` does.
+    Until 'mesh scale resume' the load does not change it; 'mesh deployment scale' does.
     """
     view = with_mesh(options, lambda mesh: mesh.scaling.pause(endpoint_name, name))
     warn(view.warnings)

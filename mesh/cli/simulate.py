@@ -169,7 +169,9 @@ def simulate(
     with_changes: bool,
     **asked: Any,
 ) -> None:
-    """Replay a demand through a policy, and see counts, waits and cost, against the ideal.
+    """Replay a demand through a policy: counts, waits and cost.
+
+    Beside it stands the ideal: the count of who knows every request beforehand.
 
     It is the policy's own code that decides; no mesh is needed. Nothing is simulated of other
     load on the same machines. The same seed gives the same result.

@@ -44,7 +44,9 @@ def run(
     user: str | None,
     state_dir: str | None,
 ) -> None:
-    """Run one more instance of a deployment until Ctrl-C, or until the mesh has no use for it.
+    """Run one more instance of a deployment.
+
+    It runs until Ctrl-C, or until the mesh has no use for it.
 
     It counts as one of the deployment's instances once it is ready, and is drained as any other:
     when fewer are wanted, or another generation serves. Nobody starts it again. What it needs of
