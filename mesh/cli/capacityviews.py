@@ -13,22 +13,26 @@ from mesh.quotas import QuotaRow
 
 
 def type_list(views: Sequence[InstanceTypeView]) -> Table:
-    """Instance types, a row each."""
-    table = new_table(
-        "Name", "Cores", "Memory", "GPUs", "GPU memory", "Per hour", "Family", "Fits here"
-    )
+    """Instance types, a row each; a name is whole at 80 columns, as it is typed elsewhere."""
+    table = new_table("Name", "Cores", "Memory", "GPUs", "Price", "Fits", "Family")
+    table.columns[0].no_wrap = table.columns[3].no_wrap = True
     for view in views:
         table.add_row(
             view.name,
             f"{view.cores:g}",
             f"{view.memory_gib:g} GiB",
-            f"{view.gpus:g}" if view.gpus else "",
-            f"{view.gpu_memory_gib:g} GiB" if view.gpu_memory_gib else "",
+            _gpus_text(view),
             "" if view.price_per_hour is None else f"{view.price_per_hour:g}",
-            view.family,
             "no" if view.short else "yes",
+            view.family,
         )
     return table
+
+
+def _gpus_text(view: InstanceTypeView) -> str:
+    """How many GPUs, or how much of one, and the memory of each."""
+    memory = f"x{view.gpu_memory_gib:g} GiB" if view.gpu_memory_gib else ""
+    return f"{view.gpus:g}{memory}" if view.gpus else ""
 
 
 def quota_list(rows: Sequence[QuotaRow]) -> RenderableType:

@@ -5,6 +5,8 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from mesh.api import DeploymentView, EndpointView, InstanceView, ScalingView
+from mesh.capacity_api import InstanceTypeView
+from mesh.cli.capacityviews import type_list
 from mesh.cli.exits import DeploymentFailedError
 from mesh.cli.settle import next_text, refuse_failed
 from mesh.cli.views import (
@@ -47,8 +49,8 @@ def endpoint(**changes):
     return EndpointView(**known | changes)
 
 
-def text_of(renderable):
-    console = Console(width=300, color_system=None)
+def text_of(renderable, width=300):
+    console = Console(width=width, color_system=None)
     with console.capture() as captured:
         console.print(renderable)
     return captured.get()
@@ -229,3 +231,15 @@ def test_artifacts_show_name_digest_and_size():
     artifact = Artifact(digest="0123456789abcdef", size_bytes=2048, files=3, entry="src")
 
     assert artifact_text(artifact) == "src 0123456789ab (3 files, 2.0 KiB)"
+
+
+def test_names_of_instance_types_are_whole():
+    """The longest name of Azure's is on one line at 80 columns: people copy it."""
+    view = InstanceTypeView(
+        name="Standard_NC80adis_H100_v5", family="StandardNCadsH100v5Family",
+        cores=80, memory_gib=640, gpus=2, gpu_memory_gib=94, price_per_hour=13.96, exempt=False,
+    )  # fmt: skip
+
+    text = text_of(type_list([view]), width=80)
+
+    assert "Standard_NC80adis_H100_v5  80     640 GiB  2x94 GiB  13.96" in text
