@@ -118,13 +118,14 @@ QUEUE = (
 SCALER = (
     Chart(
         "Instances by state, and wanted",
-        "ready should be what is wanted. starting for long: the model loads slowly; failed: see "
-        "`mesh deployment show`.",
+        "ready should be what is wanted. starting for long: the model loads slowly; suspect, "
+        "failed: see `mesh deployment show`. elsewhere: those of other hosts, or started by hand.",
         (
             Query(
                 f"sum by ({BOTH}, state) (mesh_instances{{{HERE}}})", NAME + " {{state}}"
             ),
             Query(f"sum by ({BOTH}) (mesh_instances_wanted{{{HERE}}})", NAME + " wanted"),
+            Query(f"sum by ({BOTH}) (mesh_instances_foreign{{{HERE}}})", NAME + " elsewhere"),
         ),
         width=12,
     ),
@@ -149,6 +150,51 @@ SCALER = (
             ),
         ),
         no_value="no autoscaling",
+    ),
+    Chart(
+        "Demand, and what is expected",
+        "Requests that gateways were asked for, and what earlier weeks let expect, where a "
+        "deployment has a forecast.",
+        (
+            Query(
+                f"sum by ({BOTH}) (mesh_forecast_requests_per_second{{{HERE}}})",
+                NAME + " expected",
+            ),
+            Query(per_deployment("mesh_gateway_offered_total"), NAME + " offered"),
+        ),
+        unit="reqps",
+    ),
+    Chart(
+        "Queries of Prometheus",
+        "The values by which deployments scale; a gap is a query without a value, see "
+        "`mesh deployment show`.",
+        (
+            Query(
+                f"sum by ({BOTH}, query) (mesh_scale_query_value{{{HERE}}})", NAME + " {{query}}"
+            ),
+            Query(
+                f"sum by ({BOTH}, query) "
+                f"(increase(mesh_scale_query_failures_total{{{HERE}}}[10m]))",
+                NAME + " {{query}} failures in 10 minutes",
+            ),
+        ),
+        no_value="no queries",
+    ),
+    Chart(
+        "Calls for instances",
+        "Words of gateways that requests wait for no ready instance (queued), or were refused for "
+        "lack of room (refused).",
+        (Query(f"sum by (reason) ({rate('mesh_gateway_demand_events_total')})", "{{reason}}"),),
+        unit="reqps",
+    ),
+    Chart(
+        "Spares",
+        "Worker programs that wait to become instances, and instances started from one in the last "
+        "10 minutes.",
+        (
+            Query("sum(mesh_spares)", "waiting"),
+            Query("sum(increase(mesh_spare_starts_total[10m]))", "used"),
+        ),
     ),
     Chart(
         "Starts and crashes, last 10 minutes",
