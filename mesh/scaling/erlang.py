@@ -15,18 +15,6 @@ GRAIN: Final = 20  # loads are rounded up to a twentieth of a server: so few tha
 LARGE: Final = 500.0  # from here on the square root of the load is precise enough
 
 
-def waiting_share(servers: int, load: float) -> float:
-    """Return the share of requests that find all servers busy: Erlang C."""
-    if load <= 0:
-        return 0.0
-    if servers <= load:
-        return 1.0
-    blocked = 1.0
-    for number in range(1, servers + 1):
-        blocked = load * blocked / (number + load * blocked)
-    return _waiting(servers, load, blocked)
-
-
 def servers_for(load: float, turns: float, share: float) -> int:
     """Return the fewest servers with which at most `share` of the requests waits too long.
 
@@ -49,10 +37,7 @@ def _servers_for(load_grains: int, turns_grains: int, share: float) -> int:
         blocked = load * blocked / (servers + load * blocked)
         if servers <= load:
             continue
-        late = _waiting(servers, load, blocked) * math.exp((load - servers) * turns)
+        waiting = blocked / (1 - load / servers * (1 - blocked))  # Erlang C, by B
+        late = waiting * math.exp((load - servers) * turns)
         if late <= share:
             return servers
-
-
-def _waiting(servers: int, load: float, blocked: float) -> float:
-    return blocked / (1 - load / servers * (1 - blocked))

@@ -51,6 +51,7 @@ SEEN = (
     'count(count_over_time(up{job=~"gateway|scaler|worker"}[15s]) >= 3) == 4',
     'rate(mesh_gateway_latency_seconds_count{deployment="green",part="run"}[5s]) > 0',
     "count(rate(mesh_worker_run_seconds_count[5s]) > 0) == 2",
+    "count_over_time(mesh_scale_query_value[15s]) >= 3",
 )
 
 
@@ -92,6 +93,7 @@ class Scene:
         """Mirror to green first, then split, until Prometheus has seen both."""
         person = self.person
         person.environ["MESH_SCALER__PORT"] = "0"
+        person.environ["MESH_SCALER__PROMETHEUS_INTERVAL_S"] = "1"
         person.up()
         person.deploy(SCRIPT)
         scaler = next(one for one in person.state.mesh().programs if one.name == "scaler")
