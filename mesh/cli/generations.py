@@ -108,7 +108,8 @@ def chosen(views: Sequence[GenerationView], before: int | None, after: int | Non
     "--to",
     type=click.IntRange(min=1),
     metavar="GENERATION",
-    help="Which one; by default the last one before this one that has not failed.",
+    help="Which one; by default the one that serves, or the last good one before it if that is "
+    "the newest.",
 )
 @rollout_options
 @waiting_options
