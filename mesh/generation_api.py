@@ -14,7 +14,7 @@ GenerationState = Literal["serving", "updating", "failed", "superseded"]
 class Rollback(msgspec.Struct, frozen=True, kw_only=True):
     """Put a deployment back to an earlier generation. Verb: deployment.rollback.
 
-    `to`: which one; None for the one that serves if the newest has failed, else for the last one
+    `to`: which one; None for the one that serves if that is not the newest, else for the last one
     before it that has not failed. The rest takes the place of the same keys of `mesh.rollout`.
     """
 

@@ -46,7 +46,7 @@ class Generations:
         Args:
             endpoint: the endpoint.
             name: the deployment.
-            to: which one; None for the one that serves if the newest has failed, else for the last
+            to: which one; None for the one that serves if that is not the newest, else for the last
                 one before it that has not failed.
             max_surge: in the place of `mesh.rollout.max_surge`.
             max_unavailable: in the place of `mesh.rollout.max_unavailable`.

@@ -19,7 +19,10 @@ from mesh.settings import GIB, default_file
 
 SHOWN: Final = 5
 
-Amount = Annotated[float, Meta(gt=0)]
+MOST: Final = 1e6  # of anything: more is a slip, and infinity is no number of bytes
+
+Amount = Annotated[float, Meta(gt=0, le=MOST)]
+Count = Annotated[float, Meta(ge=0, le=MOST)]
 
 
 class InstanceType(
@@ -33,9 +36,9 @@ class InstanceType(
 
     cores: Amount
     memory_gib: Amount
-    gpus: Annotated[float, Meta(ge=0)] = 0
-    gpu_memory_gib: Annotated[float, Meta(ge=0)] = 0
-    price_per_hour: Annotated[float, Meta(ge=0)] | None = None
+    gpus: Count = 0
+    gpu_memory_gib: Count = 0
+    price_per_hour: Count | None = None
     family: str = ""
     exempt: bool = False
 
@@ -91,8 +94,10 @@ def load_instance_types(own: str = "") -> InstanceTypes:
     """
     merged: dict[str, dict[str, Any]] = {}
     types: dict[str, InstanceType] = {}
+    spelt: dict[str, str] = {}  # capitals do not matter; the first file to name a type spells it
     for path in (packaged_file(), *([Path(own).expanduser()] if own else [])):
-        for name, values in _read(path).items():
+        for written, values in _read(path).items():
+            name = spelt.setdefault(written.lower(), written)
             merged[name] = merged.get(name, {}) | values
             types[name] = _checked(path, name, merged[name])
     return InstanceTypes(types)
@@ -107,6 +112,8 @@ def _checked(path: Path, name: str, values: dict[str, Any]) -> InstanceType:
     if kind.gpus > 1 and kind.gpus != int(kind.gpus):
         rule = "must be a whole number, or a fraction below 1"
         raise SpecError(f"{path}: {name}: gpus: {kind.gpus:g}: {rule}")
+    if kind.gpu_memory_gib and not kind.gpus:
+        raise SpecError(f"{path}: {name}: gpu_memory_gib: needs gpus")
     return kind
 
 

@@ -35,9 +35,9 @@ OnMeasured = Callable[[Address, Measured | None], None]
 def trouble(state: DeploymentState, ready: int) -> str:
     """Why requests cannot be answered now; empty while somebody can, or soon will.
 
-    An older generation that has scaled to zero is started by the next request.
+    An older generation that serves is started again, at once or by the next request.
     """
-    if ready or state.state != "Failed" or (state.serving and state.target is not None):
+    if ready or state.state != "Failed" or state.serving:
         return ""
     return (headline(state.reason) or "failed")[:LONGEST_REASON]
 

@@ -65,7 +65,7 @@ def read_value(status: int, body: bytes) -> float:
     """
     try:
         said = msgspec.json.decode(body, type=_Said)
-    except msgspec.MsgspecError as exc:
+    except (msgspec.MsgspecError, RecursionError) as exc:
         raise QueryError(f"status {status}, and not what a Prometheus answers") from exc
     if said.status != "success" or said.data is None:
         raise QueryError(f"status {status}: {said.error[:LONGEST_ERROR]}")

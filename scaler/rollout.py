@@ -16,6 +16,7 @@ from scaler.crashes import Crashes
 from scaler.situation import Drain, Instance, Launch, Phase, Replace, Situation, wanted
 
 SCALING_S: Final = 60.0  # how long a new generation waits for instances of the old one to start
+JOINED_S: Final = 10.0  # by then one that a person has started is as busy as the others
 # What costs least to lose comes first.
 WORTH: Final[Mapping[Phase, int]] = {"ready": 3, "probation": 2, "starting": 1}
 
@@ -182,11 +183,15 @@ def _is_useful(instance: Instance, aim: Aim) -> bool:
     return instance.phase == "ready" or instance.generation == aim.fallback
 
 
-def _worth(instance: Instance, aim: Aim) -> tuple[int, bool, int, bool, str]:
-    """Sort key: what costs least to lose comes first; the name only makes it repeatable."""
+def _worth(instance: Instance, aim: Aim) -> tuple[int, bool, bool, int, bool, str]:
+    """Sort key: what costs least to lose comes first; the name only makes it repeatable.
+
+    Who has just joined has nothing in flight yet, which says nothing of how busy it will be.
+    """
     lasts = instance.generation in (aim.generation, aim.fallback)
     worth, busy = WORTH.get(instance.phase, 0), instance.in_flight
-    return worth, lasts, busy, instance.by_hand, instance.instance
+    joins = instance.by_hand and instance.for_s < JOINED_S
+    return worth, lasts, joins, busy, instance.by_hand, instance.instance
 
 
 def _names(instances: Instances) -> list[str]:

@@ -19,13 +19,14 @@ class FakeManagement:
     """Answers the verbs over real NATS. `outcomes`: what becomes of each change, in order.
 
     An outcome is a list of (state, reason) through which the deployment goes; Succeeded by itself
-    if there is none left.
+    if there is none left. `warnings` come with the answer to a change, and with no later view.
     """
 
     def __init__(self, bus: Bus) -> None:
         self.bus = bus
         self.asked: list[str] = []
         self.outcomes: list[list[tuple[str, str]]] = []
+        self.warnings: list[str] = []
         self.endpoints: dict[str, EndpointView] = {}
         self.deployments: dict[tuple[str, str], DeploymentView] = {}
         self.generations: list[GenerationView] = []
@@ -144,7 +145,7 @@ class FakeManagement:
         )
         self.generations.append(view)
         self._go_on(key)
-        return self.deployments[key]
+        return replace(self.deployments[key], warnings=self.warnings)
 
     def _go_on(self, key: tuple[str, str]) -> None:
         outcome = self.outcomes.pop(0) if self.outcomes else [("Succeeded", "")]

@@ -15,7 +15,7 @@ import msgspec
 
 from mesh import artifacts, subjects
 from mesh.bus import Bucket, Bus
-from mesh.errors import BootError, NotFoundError
+from mesh.errors import BootError, NotFoundError, SpecError
 from mesh.records import Artifact, DeploymentRecord
 from mesh.settings import Settings
 from mesh.spec.deployment import DeploymentSpec
@@ -36,7 +36,7 @@ async def load_instance(bus: Bus, assigned: Assignment) -> Instance:
 
     Raises:
         NotFoundError: the generation has been deleted.
-        SpecError: a person named a deployment that does not exist.
+        SpecError: a person named a deployment, or a generation, that does not exist.
     """
     address, generation, by_hand = assigned
     if generation is None:
@@ -45,6 +45,9 @@ async def load_instance(bus: Bus, assigned: Assignment) -> Instance:
     key = subjects.generation_key(address.endpoint, address.deployment, generation)
     entry = await bucket.get(key)
     if entry is None or entry.value is None:
+        if by_hand:
+            who = f"deployment '{address.deployment}' of endpoint '{address.endpoint}'"
+            raise SpecError(f"--generation {generation}: {who} has no such generation")
         raise NotFoundError(f"no record of {key}")
     record = msgspec.json.decode(entry.value, type=DeploymentRecord)
     return Instance(bus, address, record, by_hand)

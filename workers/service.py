@@ -236,7 +236,7 @@ async def run_worker(settings: Settings, assigned: Assignment, stop: asyncio.Eve
 
     Raises:
         BusError: the broker cannot be reached.
-        SpecError: a person named a deployment that does not exist.
+        SpecError: a person named a deployment, or a generation, that does not exist.
         NotFoundError: the deployment has no such generation any more.
     """
     address = assigned.address

@@ -43,6 +43,8 @@ def _read(file: Path) -> ScaleSettings:
         raise SpecError(f"{file}: cannot be read: {exc.strerror or exc}") from exc
     except msgspec.DecodeError as exc:
         raise SpecError(f"{file}: not JSON: {exc}") from exc
+    except RecursionError as exc:
+        raise SpecError(f"{file}: nested too deeply") from exc
     except SpecError as exc:
         raise SpecError(f"{file}: {exc}") from exc
     stand_ins = {

@@ -15,6 +15,7 @@ from mesh.cli.settle import Target, act_and_show
 from mesh.errors import ConflictError, NotFoundError
 from mesh.generation_api import GenerationView
 from mesh.management import Management
+from mesh.spec.rollout import AMOUNT
 
 Command = Callable[..., Any]
 NAME = click.option("-n", "--name", required=True, help="The deployment.")
@@ -25,14 +26,23 @@ def rollout_options(command: Command) -> Command:
     unavailable = click.option(
         "--max-unavailable",
         metavar="NUMBER|PERCENT%",
+        callback=_given,
         help="How many may not be ready meanwhile; mesh.rollout.max_unavailable.",
     )
     surge = click.option(
         "--max-surge",
         metavar="NUMBER|PERCENT%",
+        callback=_given,
         help="Instances beyond the count meanwhile; mesh.rollout.max_surge.",
     )
     return surge(unavailable(command))
+
+
+def _given(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
+    """Refuse a text that would be read as if the option were not given."""
+    if text is not None and not text.strip():
+        raise click.BadParameter(f"{text!r}: {AMOUNT}")
+    return text
 
 
 def amount(text: str | None) -> int | str | None:
@@ -101,7 +111,8 @@ def chosen(views: Sequence[GenerationView], before: int | None, after: int | Non
     "--to",
     type=click.IntRange(min=1),
     metavar="GENERATION",
-    help="Which one; by default the last one before this one that has not failed.",
+    help="Which one; by default the one that serves, or the last good one before it if that is "
+    "the newest.",
 )
 @rollout_options
 @waiting_options

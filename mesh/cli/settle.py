@@ -10,7 +10,7 @@ import click
 from mesh.api import DeploymentView, EndpointView
 from mesh.cli.exits import DeploymentFailedError
 from mesh.cli.options import Options, Patience
-from mesh.cli.output import show, warn
+from mesh.cli.output import show
 from mesh.cli.progress import Waiting
 from mesh.cli.session import Begun, leave_going, with_mesh
 from mesh.cli.views import curl_text, deployment_list, is_behind, progress_text, split_text
@@ -47,7 +47,6 @@ def act_and_show(target: Target, options: Options, patience: Patience, act: Act)
         view, owner = with_mesh(
             options, lambda mesh: _act_and_wait(mesh, target, patience, act, (begun, line))
         )
-    warn(view.warnings)
     if not patience.no_wait:
         refuse_failed(view)
     show(view, options, lambda: deployment_list([view]))
@@ -62,6 +61,8 @@ async def _act_and_wait(
     async with mesh.watch(target.endpoint, target.name) as watch:
         view = await act(mesh, line)
         begun.is_begun = True
+        for warning in view.warnings:  # at once: what is shown in the end is another view
+            line.tell(f"warning: {warning}")
         if not patience.no_wait:
             view = await watch.settled(
                 view.generation,

@@ -55,7 +55,7 @@ def run(
     for option, name in (("--endpoint", endpoint_name), ("--deployment", deployment)):
         if not is_name(name):
             raise SpecError(f"{option} {name!r}: {NAME_RULE}")
-    access = _access(state_dir, nats, _who(user))
+    access = _access(state_dir, nats, _who(user), named=user is not None)
     arguments = ["--endpoint", endpoint_name, "--deployment", deployment]
     if generation is not None:
         arguments += ["--generation", str(generation)]
@@ -65,20 +65,19 @@ def run(
 
 def _who(user: str | None) -> NatsUser:
     """Who we are at a broker of others: who was named, else who the environment says."""
-    known = user_of(os.environ)
     if user is None:
-        return known
-    password = (
-        known.password or os.environ.get("MESH_NATS_PASSWORD") or os.environ.get("NATS_PASSWORD")
-    )
+        return user_of(os.environ)
+    password = os.environ.get("MESH_NATS_PASSWORD") or os.environ.get("NATS_PASSWORD")
     return NatsUser(user=user, password=password or "")
 
 
-def _access(folder: str | None, nats: str | None, who: NatsUser) -> BrokerAccess:
+def _access(folder: str | None, nats: str | None, who: NatsUser, *, named: bool) -> BrokerAccess:
     """Where the broker is: what was given, else NATS_URL, else the mesh of the state folder."""
     url = nats or ("" if folder else os.environ.get("NATS_URL", ""))
     if url:
         return BrokerAccess.of(url, who, "worker")
+    if named:
+        raise SpecError("--user: with --nats or NATS_URL; a state folder says who the worker is")
     held = StateFolder(state_dir(folder or os.environ.get("MESH_STATE_DIR", "")))
     record = held.read("nats", BrokerRecord)
     if record is None or not record.url or not held.is_held():

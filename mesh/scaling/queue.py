@@ -8,7 +8,8 @@ over a stable and a panic window, and the larger one counts. To it comes
 - what a backlog needs: what will wait once new instances are ready is gone soon after.
 
 In a panic, which is a backlog or a load far above that of the stable window, nothing is taken
-away; what it needed on top goes as soon as it is over, at most half of the instances at once.
+away; what it needed on top goes once it would be ready and the panic is over, at most half of the
+instances at once.
 Ring: decisions.
 """
 
@@ -57,19 +58,20 @@ class QueueWait:
         else:
             most = max(1, MOST_AT_ONCE * seen.ready)
             count = min(most, math.ceil(seen.depth / seen.slots))
-            yield Asked("wait", count, "how long a request takes is not known,", STEP_S)
+            yield Asked("wait", count, "how long a request takes is not known,", self._start_s)
 
     def _asked(self, seen: Observation) -> Iterator[Asked]:
         load, why = self._load, self._why()
         standing = math.ceil(self._standing(load.usual, load.sudden) / seen.slots)
         yield Asked("wait", standing, why, self._held_s())
+        step = math.ceil(seen.working / MOST_AT_ONCE)
         backlog = self._backlog(seen)
-        sudden = max(standing, backlog)
         if backlog or load.sudden * 100 > load.usual * self._settings.panic_percentage:
-            self._panic_most = sudden = max(sudden, self._panic_most)
+            self._panic_most = max(standing, backlog, self._panic_most)
+            yield Asked("panic", max(self._panic_most, step), why, self._start_s)
         else:
             self._panic_most = 0
-        yield Asked("panic", max(sudden, math.ceil(seen.working / MOST_AT_ONCE)), why, STEP_S)
+            yield Asked("panic", max(standing, step), why, STEP_S)
 
     def _backlog(self, seen: Observation) -> int:
         """The instances for a backlog; 0 if there is none."""
@@ -92,6 +94,11 @@ class QueueWait:
         load, until_s = self._load.rising, self._load.until_ready_s
         backlog_s = self._load.waiting * self._load.service_s + (load - slots) * until_s
         return load + max(0.0, backlog_s) / max(self._wait_s, DRAIN_SHARE * until_s)
+
+    @property
+    def _start_s(self) -> float:
+        """For so long what is started stays at least: it is of no use before it is ready."""
+        return max(self._settings.panic_window_s, self._load.until_ready_s)
 
     def _held_s(self) -> float:
         if self._hold_s is not None:

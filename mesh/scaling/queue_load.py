@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from mesh.scaling.observation import Observation
@@ -9,6 +10,7 @@ from mesh.scaling.windows import Window
 from mesh.spec.scale import WaitSettings
 
 BACKLOG_WINDOW_S: Final = 1.0
+CHANCE: Final = 2.0  # standard errors: a queue that grows by less may do so by chance
 STARTUP_S: Final = 5.0  # until a start was seen
 STARTUP_WEIGHT: Final = 0.2  # of the last start
 NOTICE_S: Final = 0.5  # from a change of the load to the start of an instance
@@ -82,9 +84,11 @@ class QueueLoad:
 
     @property
     def rising(self) -> float:
-        """The load as it is judged from how fast the queue grows; for when there is a backlog."""
-        grown = self._busy + self._depth.growth_per_s * self.service_s
-        return max(self.usual, self.sudden, grown, self._offered_per_s * self.service_s)
+        """The load by how fast the queue grows, chance apart; for when there is a backlog."""
+        known = max(self.usual, self.sudden, self._offered_per_s * self.service_s)
+        chance_per_s = CHANCE * math.sqrt(known / self.service_s / BACKLOG_WINDOW_S)
+        growth_per_s = max(0.0, self._depth.growth_per_s - chance_per_s)
+        return max(known, self._busy + growth_per_s * self.service_s)
 
     def _note_startup(self, last_s: float) -> None:
         if last_s == self._last_startup_s:

@@ -30,6 +30,7 @@ def scale_settings_of(printed: object) -> Values:
         SpecError: it is no autoscale setting, or its like has no words here.
     """
     setting = _setting(printed)
+    _refuse_what_is_not_there(setting)
     profiles = [_profile(_mapping(one, "profiles")) for one in _list(setting, "profiles")]
     capacities = [profile["capacity"] for profile in profiles]
     return {
@@ -42,11 +43,21 @@ def scale_settings_of(printed: object) -> Values:
 
 def _setting(printed: object) -> Values:
     values = _mapping(printed, "an autoscale setting")
-    for one in values.get("resources") or []:
+    for one in _list_or_none(values, "resources"):
         if isinstance(one, dict) and str(one.get("type")).lower() == RESOURCE:
             values = one
     inner = values.get("properties")
     return inner if isinstance(inner, dict) else values
+
+
+def _refuse_what_is_not_there(setting: Values) -> None:
+    if str(setting.get("enabled")).lower() == "false":
+        rule = "has no words here: convert it enabled, and use mesh scale pause"
+        raise SpecError(f"enabled: false: {rule}")
+    policy = setting.get("predictiveAutoscalePolicy")
+    if policy and _mapping(policy, "predictiveAutoscalePolicy").get("scaleMode") != "Disabled":
+        rule = "has no words here: convert it without, and see scale_settings.forecast"
+        raise SpecError(f"predictiveAutoscalePolicy: {rule}")
 
 
 def _profile(profile: Values) -> Values:
@@ -54,7 +65,7 @@ def _profile(profile: Values) -> Values:
     made: Values = {
         "name": profile.get("name"),
         "capacity": {ours: _number(capacity.get(key), key) for key, ours in CAPACITY.items()},
-        "rules": [_rule(_mapping(one, "rules")) for one in profile.get("rules") or []],
+        "rules": [_rule(_mapping(one, "rules")) for one in _list_or_none(profile, "rules")],
     }
     if date := profile.get("fixedDate"):
         made["fixed_date"] = _fixed(_mapping(date, "fixedDate"))
@@ -124,6 +135,10 @@ def _mapping(value: object, key: str) -> Values:
     if not isinstance(value, Mapping):
         raise SpecError(f"{key}: must be a mapping, as az monitor autoscale show prints it")
     return dict(value)
+
+
+def _list_or_none(values: Values, key: str) -> list[Any]:
+    return _list(values, key) if values.get(key) else []
 
 
 def _list(values: Values, key: str) -> list[Any]:

@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import inspect
 
+from mesh.spec.limits import limit_broken
 from mesh.spec.violation import MISSING, Path, Violation
 
 WORDS: Final[dict[type[inspect.Type], str]] = {
@@ -68,10 +69,10 @@ def _check(value: object, kind: inspect.Type, path: Path) -> Iterator[Violation]
         yield from _check_struct(value, kind, path)
     elif isinstance(kind, inspect.DictType):
         yield from _check_items(value, kind.value_type, path)
+    elif rule := limit_broken(value, kind):
+        yield Violation(path, value, rule)
     elif isinstance(kind, inspect.ListType):
         yield from _check_list(value, kind.item_type, path)
-    elif isinstance(kind, inspect.IntType | inspect.FloatType):
-        yield from _check_bounds(value, kind, path)
 
 
 def _check_union(value: object, kind: inspect.UnionType, path: Path) -> Iterator[Violation]:
@@ -106,21 +107,6 @@ def _check_items(value: Any, kind: inspect.Type, path: Path) -> Iterator[Violati
 def _check_list(value: Any, kind: inspect.Type, path: Path) -> Iterator[Violation]:
     for index, item in enumerate(value):
         yield from _check(item, kind, (*path, index))
-
-
-def _check_bounds(
-    value: Any, kind: inspect.IntType | inspect.FloatType, path: Path
-) -> Iterator[Violation]:
-    low, high = kind.ge, kind.le
-    if (low is not None and not value >= low) or (high is not None and not value <= high):
-        yield Violation(path, value, range_text(low, high))
-
-
-def range_text(low: float | None, high: float | None) -> str:
-    """Say which numbers are allowed."""
-    if low is None:
-        return f"must be at most {high:g}"
-    return f"must be at least {low}" if high is None else f"must be between {low} and {high}"
 
 
 def _fits(value: object, kind: inspect.Type) -> bool:

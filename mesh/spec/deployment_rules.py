@@ -14,8 +14,8 @@ import msgspec
 
 from mesh.gpus import VISIBLE
 from mesh.names import NAME_RULE, is_name
-from mesh.spec.check import range_text
 from mesh.spec.deployment import MAX_WORKERS, WORKER_COUNT, DeploymentSpec, is_worker_count
+from mesh.spec.limits import range_text
 from mesh.spec.profile_rules import profile_violations
 from mesh.spec.quantity import quantity
 from mesh.spec.query_rules import query_violations
@@ -151,6 +151,10 @@ def _scaling(spec: DeploymentSpec) -> Iterator[Violation]:
     if scale.wait != WaitSettings() and scale.target_wait_ms is None:
         rule = "has no effect without scale_settings.target_wait_ms"
         yield Violation(("scale_settings", "wait"), msgspec.to_builtins(scale.wait), rule)
+    if scale.wait.panic_window_s > scale.wait.stable_window_s:
+        rule = f"must be at most stable_window_s, {scale.wait.stable_window_s:g}"
+        path = ("scale_settings", "wait", "panic_window_s")
+        yield Violation(path, scale.wait.panic_window_s, rule)
     yield from query_violations(scale.queries)
     if scale.min_instances > scale.max_instances:
         rule = f"must be at most max_instances, {scale.max_instances}"

@@ -21,10 +21,10 @@ class WaitSettings(
     """How the target of a wait is held."""
 
     stable_window_s: Annotated[
-        float, Meta(ge=1, description="Seconds over which the usual load is measured.")
+        float, Meta(ge=1, le=3600, description="Seconds over which the usual load is measured.")
     ] = 60.0
     panic_window_s: Annotated[
-        float, Meta(ge=1, description="Seconds over which a sudden load is measured.")
+        float, Meta(ge=1, le=3600, description="Seconds over which a sudden load is measured.")
     ] = 6.0
     panic_percentage: Annotated[
         int,

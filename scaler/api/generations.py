@@ -80,7 +80,7 @@ def _chosen(
             raise NotFoundError(f"{name} has no generation {request.to}; there are {there}")
         return kept[request.to]
     good = [one for one in kept if one < present.generation and one not in state.failures]
-    if state.failed_generation == present.generation and state.serving in kept:
+    if state.serving != present.generation and state.serving in kept:
         return kept[state.serving]
     if not good:
         raise ConflictError(f"{name} has no earlier generation to roll back to")

@@ -77,7 +77,11 @@ class Spares:
             spare.sock.close()
             self._not_before_s = self._loop.time() + FAILED_S
         while len(self._waiting) < self._wanted and self._loop.time() >= self._not_before_s:
-            self._waiting.append(self._start(environ))
+            try:
+                self._waiting.append(self._start(environ))
+            except OSError as exc:  # instances start without one
+                log.warning("spares.not_started %s", exc)
+                self._not_before_s = self._loop.time() + FAILED_S
 
     def take(
         self,
@@ -123,11 +127,19 @@ class Spares:
             _end(self._waiting.pop())
 
     def _start(self, environ: Mapping[str, str]) -> _Spare:
-        assert self._command is not None
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
+        with contextlib.ExitStack() as unless_started:
+            unless_started.enter_context(ours)
+            process = self._spawn(theirs, environ)
+            unless_started.pop_all()
+        log.info("spares.started pid=%d", process.pid)
+        return _Spare(process, ours)
+
+    def _spawn(self, theirs: socket.socket, environ: Mapping[str, str]) -> _Popen:
+        assert self._command is not None
         with theirs, (self._log_dir / LOG).open("ab") as output:
-            process = subprocess.Popen(
+            return subprocess.Popen(
                 self._command(theirs.fileno()),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -136,8 +148,6 @@ class Spares:
                 pass_fds=(theirs.fileno(), *lifecycle.lifeline_fds()),
                 env=dict(environ),
             )
-        log.info("spares.started pid=%d", process.pid)
-        return _Spare(process, ours)
 
 
 def _order(sock: socket.socket, data: bytes, output: int) -> None:

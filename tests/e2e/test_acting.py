@@ -155,13 +155,15 @@ async def test_a_worker_by_hand_is_drained_and_says_so(person):
 
 
 def test_a_worker_by_hand_is_told_what_does_not_exist(person):
-    """A name that is none, and a deployment that is not there, are said with their option."""
+    """What is no name, or names nothing that is there, is said with its option."""
     person.up()
     person.deploy(ECHO)
 
     wrong = person.mesh("worker", "run", "-e", "echo", "-n", "no/name")
     gone = person.mesh("worker", "run", "-e", "echo", "-n", "green")
+    old = person.mesh("worker", "run", "-e", "echo", "-n", "blue", "--generation", "9")
 
-    assert (wrong.returncode, gone.returncode) == (2, 2)
+    assert (wrong.returncode, gone.returncode, old.returncode) == (2, 2, 2)
     assert "--deployment 'no/name': 3-32 characters" in wrong.stderr
     assert "--deployment green: endpoint 'echo' has no deployment of this name" in gone.stderr
+    assert "--generation 9: deployment 'blue' of endpoint 'echo' has no such" in old.stderr

@@ -53,6 +53,16 @@ async def test_progress_is_told_line_by_line_when_piped(mesh, service, iris):
     assert result.stdout == ""
 
 
+async def test_what_a_change_is_warned_of_is_told_although_it_waits(mesh, service, iris):
+    """The warnings stand in the answer alone, not in the view that is shown in the end."""
+    service.warnings = ["instance_type: 'huge': 64 cores, this machine has 2"]
+
+    result = await mesh(*CREATE)
+
+    assert result.exit_code == 0
+    assert result.stderr.count("warning: instance_type: 'huge': 64 cores") == 1
+
+
 async def test_a_failed_deployment_tells_its_traceback(mesh, service, iris):
     """Exit code 6, the script's own traceback on stderr, nothing on stdout."""
     service.outcomes = [[("Failed", TRACEBACK)]]

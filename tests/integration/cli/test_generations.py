@@ -114,6 +114,7 @@ async def test_update_takes_the_size_of_waves(mesh, two):
     ("options", "text"),
     [
         (["--max-surge", "many"], "mesh.rollout.max_surge: 'many': must be a whole number"),
+        (["--max-surge", ""], "'--max-surge': '': must be a whole number"),
         (["--max-surge", "-1"], "mesh.rollout.max_surge: -1: must be a whole number"),
         (["--max-unavailable", "101%"], "must be at most 100%"),
         (["--max-surge", "0"], "must not be 0 while max_surge is 0"),

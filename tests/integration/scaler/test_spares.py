@@ -11,7 +11,7 @@ from mesh.settings import NatsSettings, Settings
 from mesh.subjects import WorkerAddress
 from scaler.launchers.ledger import Ledger
 from scaler.launchers.process import ProcessLauncher, worker_command
-from scaler.launchers.spares import spare_command
+from scaler.launchers.spares import LOG, spare_command
 from tests.integration.scaler.conftest import ROOT
 
 pytestmark = pytest.mark.timeout(30)
@@ -75,6 +75,17 @@ async def test_without_a_spare_it_is_started(bench):
 
     assert codes == {Exit.NOT_STARTED}
     assert bench.launcher.spares.taken == 1
+
+
+async def test_a_spare_that_cannot_be_started_stops_nothing(bench):
+    """Instances start without; there is another try later."""
+    (bench.folder / "logs" / LOG).mkdir()
+
+    bench.launcher.keep_spares(1)
+    bench.launcher.launch(BLUE, 1)
+    ended = await bench.end()
+
+    assert (ended.code, bench.launcher.spares.taken) == (Exit.NOT_STARTED, 0)
 
 
 async def test_a_spare_that_was_taken_is_made_up_for_later(bench, monkeypatch):

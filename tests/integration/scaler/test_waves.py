@@ -166,6 +166,16 @@ async def test_rollback_after_a_failure_goes_to_what_serves(four):
     assert view.spec["environment_variables"] == {"STUB": "ok"}
 
 
+async def test_rollback_during_an_update_goes_to_what_serves(four):
+    """Not to one between that was superseded before it had shown anything."""
+    await four.update(changed("unready"))
+    await four.update(changed("unready", app_insights_enabled=False))
+
+    view = await rollback(four)
+
+    assert (view.generation, (await history(four))[-1].change) == (4, "rollback to generation 1")
+
+
 @pytest.mark.parametrize(
     ("request_", "code", "message"),
     [

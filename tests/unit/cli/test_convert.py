@@ -116,6 +116,16 @@ def test_a_template_has_the_setting_among_its_resources(convert):
     assert settings(convert(template)) == settings(convert(SETTING))
 
 
+def test_who_is_told_of_a_change_is_left_out(convert):
+    """Azure's CLI prints a notification in every setting, and a policy that is disabled."""
+    more = {
+        "notifications": [{"email": {"customEmails": []}, "operation": "Scale", "webhooks": []}],
+        "predictiveAutoscalePolicy": {"scaleMode": "Disabled"},
+    }
+
+    assert settings(convert(SETTING | more)) == settings(convert(SETTING))
+
+
 def test_spans_of_time_as_older_releases_print_them(convert):
     """Hours, minutes and seconds, days before them."""
     trigger = OUT["metricTrigger"] | {"timeWindow": "0:05:00", "timeGrain": "0:01:00"}
@@ -161,6 +171,19 @@ def of_rule(**trigger):
             "metric_trigger.statistic: 'Count': must be one of",
             id="a statistic there is not",
         ),
+        pytest.param(
+            SETTING | {"enabled": False}, "enabled: false: has no words here", id="disabled"
+        ),
+        pytest.param(
+            SETTING | {"predictiveAutoscalePolicy": {"scaleMode": "ForecastOnly"}},
+            "predictiveAutoscalePolicy: has no words here",
+            id="predictive",
+        ),
+        pytest.param(
+            {"profiles": [USUAL | {"rules": 5}]}, "rules: must be a list", id="rules are no list"
+        ),
+        pytest.param({"resources": 5}, "resources: must be a list", id="resources are no list"),
+        pytest.param("[" * 100_000, "nested too deeply", id="deep"),
     ],
 )
 def test_what_has_no_words_here_is_refused(convert, printed, said):

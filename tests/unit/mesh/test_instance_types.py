@@ -44,6 +44,15 @@ def test_ones_own_file_is_laid_over_the_packaged_one(tmp_path):
     assert types.find("small") is not None
 
 
+def test_capitals_do_not_matter_in_ones_own_file_either(tmp_path):
+    """It changes the type that is meant, and does not make another beside it."""
+    types = load_instance_types(own(tmp_path, "standard_ds3_V2: {price_per_hour: 0.1}\n"))
+
+    changed = types.find("Standard_DS3_v2")
+    assert (changed.cores, changed.price_per_hour) == (4, 0.1)
+    assert "standard_ds3_V2" not in dict(types.items())
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -51,6 +60,9 @@ def test_ones_own_file_is_laid_over_the_packaged_one(tmp_path):
         ("box: {cores: 8, memory_gib: 1, gpu: 1}", "box: object contains unknown field `gpu`"),
         ("box: {cores: 0, memory_gib: 1}", "box: expected `float` > 0"),
         ("box: {cores: 1, memory_gib: 1, gpus: 1.5}", "gpus: 1.5: must be a whole number"),
+        ("box: {cores: 1, memory_gib: .inf}", "box: expected `float` <= 1000000"),
+        ("box: {cores: 1, memory_gib: 1, gpus: .inf}", "box: expected `float` <= 1000000"),
+        ("box: {cores: 1, memory_gib: 1, gpu_memory_gib: 4}", "gpu_memory_gib: needs gpus"),
         ("box: 3", "box: expected a mapping"),
         ("- box", "expected types by name, got list"),
         ("box: {", "not YAML"),

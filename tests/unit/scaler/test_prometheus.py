@@ -42,6 +42,10 @@ def test_one_series_or_a_scalar_is_a_number(kind, result, value):
         (answer("scalar", [1]), "a scalar and not one number"),
         (b'{"status":"error","errorType":"bad_data","error":"parse error"}', "200: parse error"),
         (b"<html>", "status 200, and not what a Prometheus answers"),
+        (
+            b'{"status":"success","data":{"resultType":"vector","result":' + b"[" * 60_000,
+            "status 200, and not what a Prometheus answers",
+        ),
     ],
 )
 def test_anything_else_is_none_and_says_why(body, why):

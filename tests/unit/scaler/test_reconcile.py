@@ -199,6 +199,16 @@ def test_scale_down_drains_the_least_busy():
     assert [action.instance for action in kinds(decide(seen, 0.0), Drain)] == ["b"]
 
 
+@pytest.mark.parametrize(("joined_s", "drained"), [(1.0, "b"), (60.0, "hand")])
+def test_who_has_just_joined_by_hand_stays(joined_s, drained):
+    """Nothing is in flight there yet: another one goes. Later the least busy one does."""
+    own = instances("ready", "a", in_flight=3, for_s=60) + instances("ready", "b", in_flight=1)
+    hand = instances("ready", "hand", by_hand=True, for_s=joined_s)
+    seen = Situation(record=record(count=2), state=OLD, instances=own + hand)
+
+    assert [action.instance for action in kinds(decide(seen, 0.0), Drain)] == [drained]
+
+
 def test_scale_up_shows_scaling_until_reached():
     """A changed instance count is Scaling, and Succeeded once it is reached."""
     three = record(count=3)

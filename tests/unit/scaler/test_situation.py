@@ -111,7 +111,7 @@ def test_no_generation_serves_before_an_instance_was_ready():
         pytest.param({"state": "Succeeded"}, False, id="healthy, asleep"),
         pytest.param({"state": "Failed", "serving": 1}, False, id="an older generation sleeps"),
         pytest.param({"state": "Failed", "serving": 0}, True, id="nothing ever served"),
-        pytest.param({"state": "Failed", "target": None}, True, id="nothing would be started"),
+        pytest.param({"state": "Failed", "target": None}, False, id="an older one starts again"),
     ],
 )
 def test_requests_are_refused_only_if_none_can_wake_it(state, is_refused):

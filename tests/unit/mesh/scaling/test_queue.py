@@ -1,13 +1,18 @@
 """The queue policy, over time; its constants are not what is tested."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from mesh.scaling.autoscaler import Autoscaler
 from mesh.scaling.observation import Observation
 from mesh.scaling.queue import QueueWait
+from mesh.scaling.queue_load import QueueLoad
+from mesh.scaling.simulation.question import Question
+from mesh.scaling.simulation.replay import Replay
+from mesh.scaling.simulation.service import Service
+from mesh.scaling.simulation.trace import Step, Trace
 from mesh.spec.scale import ScaleSettings, WaitSettings
 
 STEP_S = 0.25
@@ -113,6 +118,36 @@ def test_nothing_is_taken_away_in_a_panic():
     counts = fluid.steps(100, START_S)
 
     assert counts == sorted(counts)
+
+
+@settings(max_examples=10, deadline=None)  # each of them lasts minutes
+@given(rate=st.floats(0.1, 60), seed=st.integers(0, 9999), warmup_s=st.floats(0.5, 20))
+@example(rate=20.0, seed=5, warmup_s=5.0)
+def test_chance_starts_nothing_that_ends_before_it_is_ready(rate, seed, warmup_s):
+    """Of requests at random at the same rate. The first start tells how long one takes."""
+    service = Service(warmup_s=warmup_s, warmup_cv=0.0)
+    trace = Trace("steady", (Step(0.0, rate),), 300.0)
+    question = Question(trace=trace, service=service, begin_with=0, seed=seed)
+
+    changes = Replay(question, Autoscaler(SCALE)).run().changes
+
+    more = [change.at_s for change in changes if change.after > change.before]
+    fewer = [change.at_s for change in changes if change.after < change.before]
+    known_s = more[0] + warmup_s + STEP_S if more else 0.0
+    assert not [(a, b) for a in more for b in fewer if a > known_s and 0 < b - a < warmup_s]
+
+
+def test_a_queue_that_grows_by_chance_is_no_greater_load():
+    """Of 100 requests a second 20 more or less come by chance; what is beyond that is a load."""
+    seen = Observation(current=20, active=True, ready=20, service_s=SERVICE_S, offered_per_s=100.0)
+    by_chance, grown = QueueLoad(WaitSettings()), QueueLoad(WaitSettings())
+
+    for load, more in ((by_chance, 20), (grown, 30)):
+        load.note(seen, 20, 1.0)
+        load.note(seen, 20 + more, 2.0)
+
+    assert by_chance.rising == 100 * SERVICE_S
+    assert grown.rising == pytest.approx(110 * SERVICE_S)
 
 
 def test_at_most_half_goes_at_once():
