@@ -102,7 +102,7 @@ def _crowd(
     return rate
 
 
-ABOUT: Final = {
+ABOUT: Final[dict[Callable[[random.Random], Rates], str]] = {
     office: "An office day, twelve times as fast: two peaks, a dip at noon, noise.",
     bursts: "Crowds that come within seconds, over next to nothing or nothing at all.",
     growth: "Ten days of steady growth, 120 times as fast, with a batch job every night.",
