@@ -30,8 +30,8 @@ def need_of(spec: DeploymentSpec, kind: InstanceType | None, limits: Limits) -> 
     if limits == "none":
         return Need(device=spec.mesh.device, gpus=gpus, gpu_memory_bytes=gpu_bytes)
     own_cores, own_bytes = (kind.cores, kind.memory_bytes) if kind else (0.0, 0)
-    cores = _amount(most.cpu) or own_cores
-    memory = _amount(most.memory) or own_bytes
+    cores = _amount(most.cpu) or _limit(own_cores, _amount(asked.cpu))
+    memory = _amount(most.memory) or _limit(own_bytes, _amount(asked.memory))
     return Need(
         device=spec.mesh.device,
         cores=cores,
@@ -42,6 +42,11 @@ def need_of(spec: DeploymentSpec, kind: InstanceType | None, limits: Limits) -> 
         gpu_memory_bytes=gpu_bytes,
         threads=max(1, int(cores / spec.worker_count)) if cores else 0,
     )
+
+
+def _limit(own: float, asked: float) -> float:
+    """Return the type's limit, not below what is set aside; without one there is none."""
+    return max(own, asked) if own else 0.0
 
 
 def _amount(text: str | None) -> float:

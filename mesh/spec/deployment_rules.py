@@ -32,6 +32,7 @@ MAX_MANAGED_INSTANCES: Final = 50
 MAX_KUBERNETES_NAMES: Final = 62
 MAX_CUSTOM_COLLECTIONS: Final = 5
 REFERENCE: Final = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+:")
+GPU_KEY: Final = "nvidia.com/gpu"
 HIDDEN: Final = ("", "-1")  # of CUDA_VISIBLE_DEVICES: no GPU, which is what `cpu` means anyway
 SECRET: Final = re.compile(r"\$\{\{\s*(azureml|keyvault):")
 
@@ -199,8 +200,12 @@ def _resources(spec: DeploymentSpec) -> Iterator[Violation]:
     asked, most = _amounts(spec.resources.requests), _amounts(spec.resources.limits)
     for side, amounts in (("requests", asked), ("limits", most)):
         for key, text in amounts.items():
-            if quantity(text) is None:
+            amount = quantity(text)
+            if amount is None:
                 rule = "must be an amount such as 2, 500m or 1Gi"
+                yield Violation(("resources", side, key), text, rule)
+            elif key == GPU_KEY and amount > 1 and amount != int(amount):
+                rule = "must be a whole number, or a fraction below 1"
                 yield Violation(("resources", side, key), text, rule)
     for key in asked.keys() & most.keys():
         low, high = quantity(asked[key]), quantity(most[key])

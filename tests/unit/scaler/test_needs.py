@@ -47,6 +47,16 @@ def test_resources_win_over_the_type_key_by_key():
     assert (need.memory_bytes, need.reserved_memory_bytes) == (14 * GIB, GIB)
 
 
+def test_what_is_set_aside_may_be_used():
+    """Requests beyond the type's own amounts raise its limit."""
+    resources = {"requests": {"cpu": "6", "memory": "20Gi"}}
+
+    need = need_of(spec(type="kubernetes", resources=resources), DS3, "warn")
+
+    assert (need.cores, need.reserved_cores) == (6, 6)
+    assert (need.memory_bytes, need.reserved_memory_bytes) == (20 * GIB, 20 * GIB)
+
+
 def test_runners_share_the_threads():
     """Libraries of several runners do not start a thread for each core each."""
     assert need_of(spec(environment_variables={"WORKER_COUNT": "3"}), DS3, "warn").threads == 1

@@ -89,6 +89,18 @@ def test_resources_ask_for_no_more_than_their_limits():
     assert broken(spec) == expected
 
 
+def test_gpus_are_whole_or_a_fraction_of_one():
+    """As an instance type has them: one and a half cannot be given."""
+    kube = msgspec.structs.replace(BLUE, kind="kubernetes")
+    one_and_a_half, half = (
+        msgspec.structs.replace(kube, resources=Resources(limits=ResourceAmounts(gpu=text)))
+        for text in ("1.5", "500m")
+    )
+
+    assert broken(one_and_a_half) == ["resources.limits[nvidia.com/gpu]"]
+    assert broken(half) == []
+
+
 @pytest.mark.parametrize(
     ("text", "amount"),
     [
