@@ -55,7 +55,7 @@ class Lease:
 
     @property
     def period_s(self) -> float:
-        """How often to renew, or to try to get it."""
+        """How often to renew it."""
         return self._ttl_s / 4
 
     async def acquire(self) -> bool:

@@ -20,8 +20,8 @@ from mesh.subjects import LEASES_BUCKET, WorkerAddress
 from scaler.fleet import Fleet
 from scaler.foreign import Expected
 
-KEPT_S: Final = 10
-SPEAKS_S: Final = 5.0  # after a takeover, which takes some seconds: by then it has spoken
+KEPT_S: Final = 20  # longer than a start on a busy machine, and a takeover after it
+SPEAKS_S: Final = 10.0  # after a takeover, which takes some seconds: by then it has spoken
 
 
 class Places:

@@ -54,6 +54,7 @@ from scaler.targets import targets
 log = logging.getLogger("scaler")
 
 LEASE: Final = "scaler"
+LOOK_S: Final = 0.25  # how often one that waits looks whether the lease is free
 PICTURE_S: Final = 1.0
 GPUS_LIMIT_S: Final = 10.0
 
@@ -129,7 +130,7 @@ class Scaler:
                 log.warning("scaler.no_lease %s", exc)
             waited = True
             observer.expire()
-            await wait_for(stop, lease.period_s)
+            await wait_for(stop, LOOK_S)
         return False
 
     async def _lead(self, bus: Bus, lease: Lease, observer: Observer, stop: asyncio.Event) -> int:
