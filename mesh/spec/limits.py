@@ -37,8 +37,9 @@ def _number(value: Any, kind: inspect.IntType | inspect.FloatType) -> str:
 
 def _length(value: Any, kind: inspect.StrType | inspect.ListType) -> str:
     least, most = kind.min_length, kind.max_length
+    noun = "characters" if isinstance(kind, inspect.StrType) else "entries"
     if least is not None and len(value) < least:
-        return "must not be empty" if least == 1 else f"must have {least} entries at least"
+        return "must not be empty" if least == 1 else f"must have {least} {noun} at least"
     if most is not None and len(value) > most:
-        return f"must have at most {most} entries, has {len(value)}"
+        return f"must have at most {most} {noun}, has {len(value)}"
     return ""

@@ -145,7 +145,7 @@ class Recurrence(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
 class Profile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Bounds and rules, and when they apply; by default when no other profile does."""
 
-    name: Annotated[str, Meta(description="Its name in reasons and messages.")]
+    name: Annotated[str, Meta(max_length=260, description="Its name in reasons and messages.")]
     capacity: Annotated[Capacity, Meta(description="How many instances it allows.")]
     rules: Annotated[list[Rule], Meta(description="What changes the count, at most 10.")] = []
     fixed_date: Annotated[FixedDate | None, Meta(description="When it applies once.")] = None

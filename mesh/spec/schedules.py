@@ -16,7 +16,9 @@ class Schedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     end: Annotated[str, Meta(description="Cron expression of five fields.")]
     instances: Annotated[int, Meta(ge=1, description="Fewest instances in between.")]
     timezone: Annotated[str, Meta(description="A name of Windows or IANA.")] = UTC
-    name: Annotated[str | None, Meta(description="Its name in reasons.")] = None
+    name: Annotated[
+        Annotated[str, Meta(max_length=260)] | None, Meta(description="Its name in reasons.")
+    ] = None
 
     @property
     def title(self) -> str:

@@ -4,12 +4,15 @@ import pytest
 
 from mesh.errors import SpecError
 from mesh.spec.load import deployment_from_values
+from mesh.spec.violation import LONGEST_SHOWN
 
 BLUE = {
     "name": "blue",
     "endpoint_name": "iris",
     "code_configuration": {"code": ".", "scoring_script": "score.py"},
 }
+SCHEDULE = {"start": "0 8 * * *", "end": "0 9 * * *", "instances": 1}
+SHOWN = LONGEST_SHOWN - 1  # the quotation mark is one
 QUERY = {"name": "load", "query": "up", "target": 1}
 
 
@@ -30,6 +33,10 @@ QUERY = {"name": "load", "query": "up", "target": 1}
         (
             {"queries": [QUERY | {"name": "a b"}]},
             "queries[0].name: 'a b': must match ^[a-zA-Z][a-zA-Z0-9_-]{0,31}$",
+        ),
+        (
+            {"schedules": [SCHEDULE | {"name": "x" * 261}]},
+            f"schedules[0].name: '{'x' * SHOWN}...: must have at most 260 characters, has 261",
         ),
         ({"queries": [QUERY] * 11}, "queries: a list: must have at most 10 entries, has 11"),
     ],
