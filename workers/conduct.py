@@ -28,7 +28,7 @@ HOLD_S: Final = 2.5  # by then every sibling has told of the time since
 LONGEST_HOLD_S: Final = 10.0  # by then they have answered enough, if they are asked at all
 
 Told = dict[str, tuple[int, int]]
-Verdict = Literal["probation", "ready", "held", "suspect"]
+Verdict = Literal["probation", "alone", "ready", "held", "suspect"]
 
 
 class Record(NamedTuple):
@@ -95,10 +95,19 @@ class Look(NamedTuple):
     told: Told
 
 
+class _Serving(NamedTuple):
+    """What was told last of the generation that serves, and when."""
+
+    generation: int
+    record: Record
+    heard_s: float
+
+
 class Conduct:
     """What is known of one instance and of others, and the verdict on it. Time is handed in.
 
-    `reason` says the figures of a verdict against it.
+    `reason` says the figures of a verdict against it. `alone`: a newcomer serves as any other until
+    it hears of a scaler; its probation is still to come.
     """
 
     def __init__(self, instance: str, generation: int, now_s: float) -> None:
@@ -108,6 +117,7 @@ class Conduct:
         self._start = Record()
         self._past: deque[Look] = deque()
         self._depth: Depth | None = None
+        self._serving = _Serving(0, Record(), -math.inf)
         self._heard_s = self._held_s = 0.0
         self._forgiven_s = -math.inf
         self.verdict: Verdict = "probation" if generation > 1 else "ready"
@@ -127,7 +137,11 @@ class Conduct:
 
     def hear(self, depth: Depth, now_s: float) -> None:
         """Take in what the scaler says of the deployment."""
+        if self.verdict == "alone":
+            self._began_s = now_s
         self._depth, self._heard_s = depth, now_s
+        if counts := depth.health.get(str(depth.serving)):
+            self._serving = _Serving(depth.serving, Record(*counts), now_s)
 
     def judge(self, total: Record, *, is_busy: bool, now_s: float) -> bool:
         """Look at what it has answered since its start; tell whether the verdict has changed.
@@ -135,7 +149,7 @@ class Conduct:
         `is_busy`: a request is in its hands, whose end is still to come.
         """
         before = self.verdict
-        if before == "probation":
+        if before in ("probation", "alone"):
             self.verdict = self._of_newcomer(total.without(self._start), is_busy, now_s)
         elif before in ("ready", "held"):
             self._look(total, now_s)
@@ -145,15 +159,21 @@ class Conduct:
     def _of_newcomer(self, own: Record, is_busy: bool, now_s: float) -> Verdict:
         for_s, depth = now_s - self._began_s, self._depth
         if depth is None:
-            return "probation" if for_s < UNHEARD_S else "ready"
+            return "probation" if for_s < UNHEARD_S else "alone"
         if not 0 < depth.serving < self._generation:
             return "ready"
-        serving = Record(*depth.health.get(str(depth.serving), (0, 0)))
+        serving = self._shown_by(depth.serving, now_s)
         is_over = for_s >= PROBATION_S and (own.answers > 0 or not is_busy)
         if serving.answers and is_worse(own, serving, is_over=is_over):
             return self._accuse(own, f"generation {depth.serving}", serving)
         has_shown = own.answers >= PROBATION_ANSWERS and (serving.answers or not own.failures)
         return "ready" if is_over or has_shown else "probation"
+
+    def _shown_by(self, generation: int, now_s: float) -> Record:
+        """What the serving generation has answered lately; a new scaler does not know at first."""
+        last = self._serving
+        is_known = last.generation == generation and now_s - last.heard_s <= WINDOW_S
+        return last.record if is_known else Record()
 
     def is_full(self, total: Record) -> bool:
         """Whether a newcomer has had all the answers of its probation, and waits for a verdict."""

@@ -103,6 +103,8 @@ class Warden:
             return Standing("unready", self.unready, pulls=False)
         if conduct.verdict == "held":
             return Standing("unready", "it fails far more often than its siblings", pulls=False)
+        if conduct.verdict == "alone":  # the next scaler must not take it for proven
+            return Standing("probation", "", pulls=True)
         if conduct.verdict == "probation":
             state: InstanceState = "probation" if conduct.has_heard else "starting"
             return Standing(state, "", pulls=not conduct.is_full(self._total))

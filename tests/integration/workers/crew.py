@@ -18,6 +18,7 @@ from mesh.streams import ensure_queue, ensure_topology
 from mesh.subjects import WorkerAddress
 from mesh.wire import Depth, Event, WorkerHeartbeat
 from scaler.health import Health
+from workers.instance import Assignment
 from workers.service import run_worker
 
 TELL_S = 0.1
@@ -81,7 +82,8 @@ class Crew:
         await self._config.put(key, msgspec.json.encode(record))
         stop = asyncio.Event()
         address = WorkerAddress("iris", "blue", instance)
-        task = asyncio.create_task(run_worker(self._settings, address, generation, stop))
+        assigned = Assignment(address, generation)
+        task = asyncio.create_task(run_worker(self._settings, assigned, stop))
         self._workers.append((stop, task))
         await self.until(lambda: self.said[instance] or task.done())
 

@@ -35,6 +35,26 @@ def verdict(conduct, answers, failures, now_s, *, is_busy=False):
     return conduct.verdict
 
 
+def test_probation_comes_after_the_scaler_does():
+    """Alone it serves; what it has answered then is judged once the others are known."""
+    conduct = Conduct("me", 2, 0.0)
+    alone = verdict(conduct, 30, 30, 2.0)
+    conduct.hear(depth(), 60.0)
+    unknown = verdict(conduct, 30, 30, 60.0)
+    conduct.hear(depth(health={"1": (100, 0)}), 61.0)
+
+    assert (alone, unknown) == ("alone", "probation")
+    assert verdict(conduct, 30, 30, 61.0) == "suspect"
+
+
+def test_a_new_scaler_does_not_end_probation():
+    """What the serving generation has shown is remembered for half a minute."""
+    conduct = newcomer(health={"1": (100, 0)})
+    conduct.hear(depth(), 9.0)
+
+    assert verdict(conduct, 1, 1, 10.0) == "suspect"
+
+
 @pytest.mark.parametrize(
     ("answers", "failures", "serving", "expected"),
     [
@@ -83,7 +103,7 @@ def test_without_a_word_of_the_scaler_it_serves():
     conduct = Conduct("me", 2, 0.0)
     conduct.begin(Record(), 0.0)
 
-    assert [verdict(conduct, 0, 0, at_s) for at_s in (1.9, 2.0)] == ["probation", "ready"]
+    assert [verdict(conduct, 0, 0, at_s) for at_s in (1.9, 2.0)] == ["probation", "alone"]
 
 
 @given(serving=RECORDS, results=st.lists(st.booleans(), min_size=20, max_size=20))
