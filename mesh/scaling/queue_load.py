@@ -10,7 +10,7 @@ from mesh.scaling.windows import Window
 from mesh.spec.scale import WaitSettings
 
 BACKLOG_WINDOW_S: Final = 1.0
-CHANCE: Final = 2.0  # standard errors: a queue that grows by less may do so by chance
+CHANCE: Final = 3.0  # standard errors: a queue that grows by less may do so by chance
 STARTUP_S: Final = 5.0  # until a start was seen
 STARTUP_WEIGHT: Final = 0.2  # of the last start
 NOTICE_S: Final = 0.5  # from a change of the load to the start of an instance
@@ -84,10 +84,12 @@ class QueueLoad:
 
     @property
     def rising(self) -> float:
-        """The load by how fast the queue grows, chance apart; for when there is a backlog."""
+        """The load by how fast the queue grows, if it grows by more than chance lets it."""
         known = max(self.usual, self.sudden, self._offered_per_s * self.service_s)
         chance_per_s = CHANCE * math.sqrt(known / self.service_s / BACKLOG_WINDOW_S)
-        growth_per_s = max(0.0, self._depth.growth_per_s - chance_per_s)
+        growth_per_s = self._depth.growth_per_s
+        if growth_per_s <= chance_per_s:
+            return known
         return max(known, self._busy + growth_per_s * self.service_s)
 
     def _note_startup(self, last_s: float) -> None:
