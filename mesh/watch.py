@@ -17,6 +17,7 @@ from mesh.errors import BusError, DeadlineExceededError, NotFoundError
 
 FALLBACK_S: Final = 1.0
 AWAY_S: Final = 30.0
+LOOK_S: Final = 10.0
 TERMINAL: Final = frozenset({"Succeeded", "Failed", "Canceled"})
 
 V = TypeVar("V")
@@ -81,12 +82,15 @@ class Watch(Generic[V]):
             self._happened.clear()
             view: V | None = None
             try:
-                view = await self._look()
+                async with asyncio.timeout(LOOK_S):  # who was asked may have been killed meanwhile
+                    view = await self._look()
             except NotFoundError:
                 pass
-            except BusError:
+            except (BusError, TimeoutError) as exc:
                 if loop.time() - seen_at_s > AWAY_S:
-                    raise
+                    if isinstance(exc, BusError):
+                        raise
+                    raise BusError(f"no word of {self._what} in {AWAY_S:g} s") from exc
                 await asyncio.sleep(FALLBACK_S)
                 continue
             seen_at_s = loop.time()

@@ -107,6 +107,7 @@ class Crew:
         self._refill = False
 
     _refill = False
+    is_away = False  # the scaler: workers hear nothing
 
     def state(self, instance: str) -> str:
         """What the instance said last."""
@@ -131,7 +132,8 @@ class Crew:
                 health=self._health.lately("iris", "blue", self._clock()),
                 instances=self._health.totals("iris", "blue"),
             )
-            await self.bus.publish(subjects.depth("iris", "blue"), wire.encode(depth))
+            if not self.is_away:
+                await self.bus.publish(subjects.depth("iris", "blue"), wire.encode(depth))
             await asyncio.sleep(TELL_S)  # as the scaler does
 
     async def _hear(self, message) -> None:

@@ -54,6 +54,19 @@ async def test_a_newcomer_that_nobody_asks_becomes_ready(crew):
     assert crew.by("new") == []
 
 
+async def test_a_newcomer_that_served_alone_is_judged_later(crew):
+    """While no scaler speaks it serves, but is not ready; the next one finds it wanting."""
+    crew.serving, crew.is_away = 1, True
+    await crew.start("old", GOOD, 1)
+    await crew.start("new", BAD, 2)
+    async with crew.clients(4):
+        await crew.until(lambda: len(crew.by("new")) > 20 and crew.by("old"))
+        crew.is_away = False
+        await crew.until(lambda: crew.state("new") == "suspect")
+
+    assert "ready" not in {said.state for said in crew.said["new"]}
+
+
 async def test_an_instance_of_the_serving_generation_has_no_probation(crew):
     """It is ready at once: its code serves already."""
     crew.serving = 2
