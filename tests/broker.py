@@ -14,6 +14,8 @@ BINARY = (
 START_S = 5.0
 STOP_S = 30.0  # it syncs its files first, and others may keep the disk busy
 PR_SET_PDEATHSIG = 1
+# A stream reserves what it may take: those of a thousand tests are more than a disk has.
+ROOM = "\njetstream { max_file_store: 64TB }\n"
 
 
 def die_with_parent() -> None:
@@ -54,10 +56,9 @@ class NatsServer:
         assert not self.is_running, "the server is already running"
         args = [str(BINARY), "-a", "127.0.0.1", "-p", str(self._port), "-js"]
         args += ["-sd", str(self.home / "js"), "--ports_file_dir", str(self.home)]
-        if self._config:
-            file = self.home / "nats.conf"
-            file.write_text(self._config)
-            args += ["-c", str(file)]
+        file = self.home / "nats.conf"
+        file.write_text(self._config if "jetstream" in self._config else self._config + ROOM)
+        args += ["-c", str(file)]
         with (self.home / "nats.log").open("ab") as log:
             self._process = subprocess.Popen(args, stderr=log, preexec_fn=die_with_parent)  # noqa: PLW1509 - no threads hold locks here, and the child only calls prctl
         self._port = self._read_port(self._process)

@@ -7,10 +7,8 @@ waits for answers that cannot come, and its close writes to a socket that is gon
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import Any, Final
 
-import nats.errors
 from nats.aio.client import Client
 
 DRAIN_S: Final = 5.0
@@ -30,8 +28,14 @@ async def close_client(client: Client, away: asyncio.Event) -> None:
     if away.is_set():  # nobody will take it any more, and the library would fail on trying
         client._pending = []
         client._pending_data_size = 0
-    with contextlib.suppress(nats.errors.Error, OSError, RuntimeError, TimeoutError):
-        await asyncio.wait_for(client.close(), CLOSE_S)
+    # In a task of its own: where the library cancels what its close waits for, nobody who waits for
+    # us is meant.
+    closing = asyncio.ensure_future(client.close())
+    try:
+        await asyncio.wait({closing}, timeout=CLOSE_S)
+    finally:
+        closing.cancel()
+        await asyncio.gather(closing, return_exceptions=True)
 
 
 async def flush(client: Client) -> None:

@@ -132,7 +132,7 @@ def test_a_worker_by_hand_joins_its_deployment(alone, person):
     until(gateway, "gateway.ready")
     person.deploy()
 
-    which = ("--endpoint", "echo", "--deployment", "blue", "--generation", "1", "--instance", "own")
+    which = ("--endpoint", "echo", "--deployment", "blue", "--generation", "1")
     worker = alone.start("workers", *which, roles=("worker",))
     until(worker, "worker.ready")
     worker.send_signal(signal.SIGTERM)

@@ -12,6 +12,7 @@ pytestmark = pytest.mark.timeout(180)
 # Its instance has a worker, which takes some 70 MiB, and a runner that takes as much as is asked.
 HUNGRY = """
 import json
+import time
 kept = []
 
 def init():
@@ -19,9 +20,21 @@ def init():
 
 def run(raw_data):
     kept.append(b"x" * (json.loads(raw_data) << 20))
+    if len(kept[-1]) > 400 << 20:
+        time.sleep(30)  # its memory is looked at four times a second
     return len(kept)
 """
-BROKEN = "kept = b'x' * (600 << 20)\ndef init(): pass\ndef run(raw_data): pass\n"
+BROKEN = """
+import time
+kept = b"x" * (600 << 20)
+time.sleep(30)  # as above
+
+def init():
+    pass
+
+def run(raw_data):
+    pass
+"""
 OWN = "box: {cores: 1, memory_gib: 0.375, price_per_hour: 0.5, family: boxes}\n"
 
 

@@ -53,6 +53,21 @@ async def instances(person: Person, count: int) -> None:
                 break
 
 
+async def knows_how_long(person: Person) -> None:
+    """Ask once, and wait until the scaler knows how long a request takes."""
+    async with (
+        httpx.AsyncClient(timeout=30) as http,
+        await Management.open(state_dir=person.state.path) as mesh,
+        mesh.watch("echo", "blue") as watch,
+        contextlib.aclosing(watch.views()) as views,
+    ):
+        await http.post(person.url, content='"hi"', headers=person.headers)
+        async for view in views:
+            seen = view.scaling and view.scaling.seen
+            if seen and seen.service_s:
+                break
+
+
 async def ask_until(person: Person, enough: asyncio.Event, clients: int) -> list[int]:
     """Ask over and over with so many clients until it is enough; return every status."""
     statuses = []
@@ -149,6 +164,7 @@ async def test_a_target_of_the_wait_is_held(person):
     """By what is offered and how long a request takes; when nobody asks, the least is enough."""
     person.up()
     person.deploy(SCRIPT, more=WAIT)
+    await knows_how_long(person)
     over = asyncio.Event()
     burst = asyncio.create_task(ask_until(person, over, 5))
     await instances(person, 4)

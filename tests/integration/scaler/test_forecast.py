@@ -132,6 +132,7 @@ async def test_a_deployment_that_is_deleted_takes_its_demand_with_it(rig):
 
     await rig.ask("deployment.delete", {"endpoint": "iris", "name": "blue"})
     await rig.until(lambda view: view is None)
+    await rig.create(scaled())  # it waits until all of the other one is gone
 
     assert await kept(rig) == []
 
